@@ -1,0 +1,41 @@
+# NES: "make help" lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV    := .venv
+PYTHON3 ?= python3
+export NES_PYTHON ?= $(CURDIR)/$(VENV)/bin/python
+export PATH := $(CURDIR)/bin:$(PATH)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/nes and bin/nes-agent
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+$(VENV)/.ready: deploy/runtime/requirements.txt
+	$(PYTHON3) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/runtime/requirements.txt
+	touch $@
+
+.PHONY: runtime
+runtime: $(VENV)/.ready ## prepare the reference notebook runtime in .venv
+
+.PHONY: test
+test: build runtime ## run every test, with the race detector
+	go test -race ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+.PHONY: demo
+demo: build runtime ## run real notebooks from a real Git repository and keep serving them; ONCE=1 checks and ends
+	go run ./examples/demo $(if $(ONCE),-once)
+
+.PHONY: bench
+bench: build runtime ## papermill and NES side by side: medians and ratios
+	go run ./e2e/bench
