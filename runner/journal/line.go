@@ -32,6 +32,9 @@ type Line struct {
 	// the one that runs now. Nil where no cell is concerned.
 	Cell *int `json:"cell,omitempty"`
 
+	// cell_start: the id of the request that was sent to the kernel, by which Output widgets name the cell they capture.
+	MsgID string `json:"msg_id,omitempty"`
+
 	// start
 	Notebook *NotebookRef      `json:"notebook,omitempty"`
 	Kernel   *Kernel           `json:"kernel,omitempty"`
@@ -55,7 +58,9 @@ type Line struct {
 	// Blobs names, by MIME type, the bodies that were taken out of content.data: the
 	// SHA-256 of run/blobs/<sha256>, which holds the body's JSON encoding.
 	Blobs map[string]string `json:"blobs,omitempty"`
-	// Cut says that output was left out at this place of a stream.
+	// Buffers are the binary buffers of a comm message, base64, in the order of content.data.buffer_paths.
+	Buffers []string `json:"buffers,omitempty"`
+	// Cut says that output was left out at this place of a stream, before the line's own text.
 	Cut *Cut `json:"cut,omitempty"`
 
 	// blob
