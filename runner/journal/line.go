@@ -68,7 +68,9 @@ type Line struct {
 	Size   int64  `json:"size,omitempty"`
 	MIME   string `json:"mime,omitempty"`
 
-	// word: result, skip, not_ready, checkpoint or progress, with its value.
+	// word: result, skip, not_ready, checkpoint or progress, with its value: of a result
+	// or checkpoint the value itself; of skip and not_ready the reason, a string; of
+	// progress {"fraction": 0.5, "label": "..."}, each optional.
 	Word  string          `json:"word,omitempty"`
 	Name  string          `json:"name,omitempty"` // of a checkpoint or a named result
 	Value json.RawMessage `json:"value,omitempty"`
