@@ -41,6 +41,8 @@ type Run struct {
 	CancelRequestedBy string     `json:"cancel_requested_by,omitempty"`
 
 	Outcome *Outcome `json:"outcome,omitempty"` // of the newest attempt that is over
+	// AskedAt is when somebody last asked about the run, within some seconds; kept only for a run with a lease.
+	AskedAt *time.Time `json:"-"`
 	// Published is set when the verdict is stored and callbacks are done.
 	Published bool `json:"-"`
 
@@ -109,6 +111,9 @@ type Outcome struct {
 	Files []File `json:"files,omitempty"`
 	// Result is what the notebook handed over by nes.result, or its scraps; at most 64 KiB.
 	Result json.RawMessage `json:"result,omitempty"`
+	// Checkpoints that the notebook set, by name. They become the team's when the run
+	// succeeds, in the same transaction, and are forgotten when it does not.
+	Checkpoints map[string]json.RawMessage `json:"checkpoints,omitempty"`
 	// Error of the failed cell, when a cell failed.
 	Error    *CellError `json:"error,omitempty"`
 	Progress Progress   `json:"progress"`
@@ -153,6 +158,14 @@ type File struct {
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
 	Type   string `json:"type,omitempty"` // MIME type by name
+}
+
+// Checkpoint is the last point up to which a team's notebooks have processed something.
+type Checkpoint struct {
+	Name  string          `json:"name"`
+	Value json.RawMessage `json:"value"`
+	RunID RunID           `json:"run_id,omitempty"` // the run that set it; empty when a person did
+	At    time.Time       `json:"at"`
 }
 
 // Event is one thing that happened to a run; the ledger numbers them.

@@ -1,0 +1,210 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/nes-run/nes"
+)
+
+// Filter of a list of runs; empty fields do not filter.
+type Filter struct {
+	Teams      []string // nil is all teams; empty is none
+	Status     []nes.Status
+	Reason     []nes.Reason
+	Repository string
+	Notebook   string // path in the repository
+	Commit     string // a prefix of at least 4 digits
+	Group      string
+	TaskKey    string
+	Parent     nes.RunID
+	Labels     map[string]string
+	Parameters map[string]string // by name; compared with the value as text, where that has at most 256 bytes
+	Text       string            // in address, message, labels; ASCII letters match in either case
+	Since      time.Time         // submitted then or later
+	Until      time.Time         // submitted before
+	Cursor     string            // Page.Next of the page before
+	Limit      int               // 0 is 50, at most 500
+}
+
+// Page of runs, newest first.
+type Page struct {
+	Runs []nes.Run
+	Next string // empty on the last page
+}
+
+const (
+	defaultPage = 50
+	largestPage = 500
+)
+
+// Run returns a run.
+func (l *Ledger) Run(ctx context.Context, id nes.RunID) (nes.Run, error) {
+	var r nes.Run
+	err := l.readRow(ctx, "SELECT "+runColumns+" FROM runs WHERE id = ?", runFields(&r), string(id))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = noRun(id)
+	}
+	return r, err
+}
+
+// Runs returns a page of the runs that f lets through, newest first. Pages stay
+// in step while runs are added: a run is on one page at most.
+func (l *Ledger) Runs(ctx context.Context, f Filter) (Page, error) {
+	c, err := conditions(f, l.dialect)
+	if err != nil {
+		return Page{}, err
+	}
+	limit := f.Limit
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	limit = min(limit, largestPage)
+	runs, err := l.query(ctx, c.where()+" ORDER BY id DESC LIMIT ?", append(c.args, limit+1)...)
+	if err != nil {
+		return Page{}, err
+	}
+	p := Page{Runs: runs}
+	if len(runs) > limit {
+		p.Runs = runs[:limit]
+		p.Next = string(runs[limit-1].ID)
+	}
+	return p, nil
+}
+
+// Unsettled returns every run that is not ended, or ended and not published, oldest first.
+func (l *Ledger) Unsettled(ctx context.Context) ([]nes.Run, error) {
+	return l.query(ctx, " WHERE stage <> 'ended' OR published = 0 ORDER BY id")
+}
+
+// query reads runs. It keeps no statement prepared: filters make too many different ones.
+func (l *Ledger) query(ctx context.Context, rest string, args ...any) ([]nes.Run, error) {
+	rows, err := l.reads.db.QueryContext(ctx, l.dialect.rebind("SELECT "+runColumns+" FROM runs"+rest), args...)
+	if err != nil {
+		return nil, l.fault("list runs", err)
+	}
+	var runs []nes.Run
+	err = each(rows, func(rows *sql.Rows) error {
+		var r nes.Run
+		if err := rows.Scan(runFields(&r)...); err != nil {
+			return err
+		}
+		runs = append(runs, r)
+		return nil
+	})
+	return runs, l.fault("list runs", err)
+}
+
+// where is a list of conditions that must all hold.
+type where struct {
+	all      []string
+	args     []any
+	problems []nes.Problem
+}
+
+func (w *where) add(condition string, args ...any) {
+	w.all = append(w.all, condition)
+	w.args = append(w.args, args...)
+}
+
+func (w *where) equal(column, value string) {
+	if value != "" {
+		w.add(column+" = ?", value)
+	}
+}
+
+func (w *where) where() string {
+	if len(w.all) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(w.all, " AND ")
+}
+
+// conditions turns a filter into SQL; all values are arguments.
+func conditions(f Filter, d dialect) (*where, error) {
+	w := &where{}
+	if f.Teams != nil {
+		among(w, "team", f.Teams)
+	}
+	if len(f.Status) > 0 {
+		among(w, "status", f.Status)
+	}
+	if len(f.Reason) > 0 {
+		among(w, "reason", f.Reason)
+	}
+	w.equal("repository", f.Repository)
+	w.equal("notebook", f.Notebook)
+	w.equal("group_name", f.Group)
+	w.equal("task_key", f.TaskKey)
+	w.equal("parent", string(f.Parent))
+	paired(w, "labels", f.Labels)
+	paired(w, "run_parameters", f.Parameters)
+	if !f.Since.IsZero() {
+		w.add("created_at >= ?", f.Since.UnixMicro())
+	}
+	if !f.Until.IsZero() {
+		w.add("created_at < ?", f.Until.UnixMicro())
+	}
+	searched(w, f.Text, d.like)
+	w.commit(f.Commit)
+	w.behind(f.Cursor)
+	return w, nes.Invalid(w.problems)
+}
+
+func (w *where) commit(prefix string) {
+	if prefix == "" {
+		return
+	}
+	if len(prefix) < 4 || strings.Trim(prefix, "0123456789abcdefABCDEF") != "" {
+		w.problems = append(w.problems, nes.Problem{Field: "commit", Message: "write at least 4 hexadecimal digits"})
+	}
+	w.add("commit_id LIKE ?", strings.ToLower(prefix)+"%")
+}
+
+func (w *where) behind(cursor string) {
+	if cursor == "" {
+		return
+	}
+	id, err := uuid.Parse(cursor)
+	if err != nil {
+		w.problems = append(w.problems, nes.Problem{Field: "cursor", Message: "give the cursor of the page before, as it was"})
+	}
+	w.add("id < ?", id.String())
+}
+
+func among[S ~string](w *where, column string, values []S) {
+	if len(values) == 0 {
+		w.add("1 = 0")
+		return
+	}
+	args := make([]any, len(values))
+	for i, v := range values {
+		args[i] = string(v)
+	}
+	w.add(column+" IN ("+marks(len(values))+")", args...)
+}
+
+// paired asks for rows of a side table that have these names with these values.
+func paired(w *where, table string, pairs map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		w.add("id IN (SELECT run_id FROM "+table+" WHERE name = ? AND value = ?)", name, pairs[name])
+	}
+}
+
+// searched looks for text where people would expect to find it.
+func searched(w *where, text, like string) {
+	if text == "" {
+		return
+	}
+	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
+	match := " " + like + ` ? ESCAPE '\'`
+	w.add("(input_url"+match+" OR message"+match+" OR id IN (SELECT run_id FROM labels WHERE name"+match+" OR value"+match+"))",
+		pattern, pattern, pattern, pattern)
+}
