@@ -181,3 +181,11 @@ type Event struct {
 	Message string    `json:"message,omitempty"`
 	Actor   string    `json:"actor,omitempty"` // the principal, for what somebody asked for
 }
+
+// LogPage is a piece of an attempt's text log.
+type LogPage struct {
+	Attempt int    `json:"attempt"`
+	Text    string `json:"text"`
+	Next    int64  `json:"next"`  // the cursor of what follows
+	Ended   bool   `json:"ended"` // nothing will follow in this attempt
+}
