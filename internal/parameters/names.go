@@ -1,0 +1,167 @@
+package parameters
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nes-run/nes"
+)
+
+// maxName is the longest name of a parameter, in bytes.
+const maxName = 255
+
+// reserved words by language. A parameter of such a name could not be assigned.
+var reserved = map[string][]string{
+	"python": {
+		"False", "None", "True", "__debug__", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif",
+		"else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not", "or",
+		"pass", "raise", "return", "try", "while", "with", "yield",
+	},
+	"r": {
+		"FALSE", "Inf", "NA", "NA_character_", "NA_complex_", "NA_integer_", "NA_real_", "NULL", "NaN", "TRUE", "break", "else", "for",
+		"function", "if", "in", "next", "repeat", "while",
+	},
+	"julia": {
+		"baremodule", "begin", "break", "catch", "const", "continue", "do", "else", "elseif", "end", "export", "false", "finally", "for",
+		"function", "global", "if", "import", "in", "isa", "let", "local", "macro", "module", "quote", "return", "struct", "true", "try", "using", "while",
+	},
+	"bash": {
+		"case", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select", "then", "time", "until", "while",
+	},
+}
+
+// checkNames asks of each name whether it could be one in any language.
+func checkNames(given map[string]json.RawMessage) []nes.Problem {
+	var problems []nes.Problem
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if why := badName(name, ""); why != "" {
+			problems = append(problems, problem(name, why))
+		}
+	}
+	return problems
+}
+
+// badName says why name cannot be a parameter in a language; "" when it can.
+// The empty language stands for any of them.
+func badName(name, language string) string {
+	switch {
+	case name == "":
+		return "a parameter needs a name"
+	case len(name) > maxName:
+		return fmt.Sprintf("a name has at most %d bytes", maxName)
+	case !isIdentifier(name, language == "" || language == "r"):
+		return "is not a name: use letters, digits and underscores, beginning with a letter"
+	case isReserved(name, language):
+		return fmt.Sprintf("%q is a reserved word; rename the parameter in the notebook", name)
+	case language == "r" && name[0] == '_':
+		return "a name in R cannot begin with an underscore"
+	}
+	return ""
+}
+
+// isReserved reports whether name is a word of the language, or, where that is not known, of every language.
+func isReserved(name, language string) bool {
+	if language != "" {
+		return slices.Contains(reserved[language], name)
+	}
+	for _, words := range reserved {
+		if !slices.Contains(words, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// isIdentifier accepts letters of every script, as Python and Julia do. Dots
+// belong to names in R alone, and there not next to each other or at the ends.
+func isIdentifier(name string, dots bool) bool {
+	if !utf8.ValidString(name) {
+		return false
+	}
+	for part := range strings.SplitSeq(name, ".") {
+		if !isWord(part) {
+			return false
+		}
+	}
+	return dots || !strings.Contains(name, ".")
+}
+
+func isWord(s string) bool {
+	for i, c := range s {
+		if !isNameStart(c) && (i == 0 || !isNamePart(c)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isNameStart(c rune) bool {
+	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c > unicode.MaxASCII && unicode.In(c, unicode.L, unicode.Nl)
+}
+
+func isNamePart(c rune) bool {
+	return isNameStart(c) || '0' <= c && c <= '9' || c > unicode.MaxASCII && unicode.In(c, unicode.Mn, unicode.Mc, unicode.Nd)
+}
+
+func problem(name, message string) nes.Problem {
+	return nes.Problem{Field: "parameters." + name, Message: message}
+}
+
+// unknownName says that a notebook has no parameter of that name, and which one may be meant.
+func unknownName(name string, s Schema) string {
+	names := make([]string, len(s.Parameters))
+	for i, p := range s.Parameters {
+		names[i] = p.Name
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("the notebook's parameters cell has no %q; it declares no parameter at all", name)
+	}
+	if near := nearest(name, names); near != "" {
+		return fmt.Sprintf("the notebook has no parameter %q; did you mean %q?", name, near)
+	}
+	const shown = 12
+	if len(names) > shown {
+		names = append(names[:shown:shown], "...")
+	}
+	return fmt.Sprintf("the notebook has no parameter %q; it has %s", name, strings.Join(names, ", "))
+}
+
+// nearest returns the one of names that a slip of the pen may have made into name, or "".
+func nearest(name string, names []string) string {
+	best, limit := "", max(1, utf8.RuneCountInString(name)/3)+1
+	for _, n := range names {
+		if d := editDistance(strings.ToLower(name), strings.ToLower(n)); d < limit {
+			best, limit = n, d
+		}
+	}
+	return best
+}
+
+// editDistance counts insertions, deletions, replacements and swaps of neighbours.
+func editDistance(a, b string) int {
+	s, t := []rune(a), []rune(b)
+	before, above, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
+	for j := range above {
+		above[j] = j
+	}
+	for i := 1; i <= len(s); i++ {
+		row[0] = i
+		for j := 1; j <= len(t); j++ {
+			cost := 1
+			if s[i-1] == t[j-1] {
+				cost = 0
+			}
+			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
+			if i > 1 && j > 1 && s[i-1] == t[j-2] && s[i-2] == t[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, above, row = above, row, before
+	}
+	return above[len(t)]
+}
