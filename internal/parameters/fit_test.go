@@ -166,7 +166,7 @@ func TestFitSuggests(t *testing.T) {
 	schema := inspect(t, "python", "start_date = ''\nend_date = ''\nn = 1\n한글이름 = 1")
 	for given, want := range map[string]string{
 		"start_dat": `did you mean "start_date"?`, "Start_Date": `did you mean "start_date"?`, "edn_date": `did you mean "end_date"?`,
-		"m": `did you mean "n"?`, "한글이릉": `did you mean "한글이름"?`, "colour_scheme": "it has start_date, end_date, n, 한글이름",
+		"한글이릉": `did you mean "한글이름"?`, "colour_scheme": "it has start_date, end_date, n, 한글이름",
 	} {
 		_, _, err := parameters.Fit(schema, raw(given, "1"))
 		require.Contains(t, requireProblems(t, err, "parameters."+given)[0].Message, want)

@@ -121,7 +121,7 @@ func unknownName(name string, s Schema) string {
 	if len(names) == 0 {
 		return fmt.Sprintf("the notebook's parameters cell has no %q; it declares no parameter at all", name)
 	}
-	if near := nearest(name, names); near != "" {
+	if near := nes.Nearest(name, names); near != "" {
 		return fmt.Sprintf("the notebook has no parameter %q; did you mean %q?", name, near)
 	}
 	const shown = 12
@@ -129,39 +129,4 @@ func unknownName(name string, s Schema) string {
 		names = append(names[:shown:shown], "...")
 	}
 	return fmt.Sprintf("the notebook has no parameter %q; it has %s", name, strings.Join(names, ", "))
-}
-
-// nearest returns the one of names that a slip of the pen may have made into name, or "".
-func nearest(name string, names []string) string {
-	best, limit := "", max(1, utf8.RuneCountInString(name)/3)+1
-	for _, n := range names {
-		if d := editDistance(strings.ToLower(name), strings.ToLower(n)); d < limit {
-			best, limit = n, d
-		}
-	}
-	return best
-}
-
-// editDistance counts insertions, deletions, replacements and swaps of neighbours.
-func editDistance(a, b string) int {
-	s, t := []rune(a), []rune(b)
-	before, above, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
-	for j := range above {
-		above[j] = j
-	}
-	for i := 1; i <= len(s); i++ {
-		row[0] = i
-		for j := 1; j <= len(t); j++ {
-			cost := 1
-			if s[i-1] == t[j-1] {
-				cost = 0
-			}
-			row[j] = min(above[j]+1, row[j-1]+1, above[j-1]+cost)
-			if i > 1 && j > 1 && s[i-1] == t[j-2] && s[i-2] == t[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, above, row = above, row, before
-	}
-	return above[len(t)]
 }
