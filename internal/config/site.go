@@ -1,0 +1,141 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/access"
+)
+
+// Site is the YAML file: what an administrator offers, and to whom.
+type Site struct {
+	Runtimes []Runtime      `yaml:"runtimes"`
+	Profiles []Profile      `yaml:"profiles"`
+	Tokens   []access.Token `yaml:"tokens"`
+}
+
+// Runtime is a named environment that notebooks run in.
+type Runtime struct {
+	Name    string `yaml:"name"`
+	Python  string `yaml:"python"`  // interpreter that has papermill and the kernels
+	Default bool   `yaml:"default"` // for runs that name no runtime
+}
+
+// Profile is a named allowance.
+type Profile struct {
+	Name        string   `yaml:"name"`
+	Default     bool     `yaml:"default"`      // for runs that name no profile
+	Timeout     duration `yaml:"timeout"`      // executing time of runs that say nothing; 0 is none
+	CellTimeout duration `yaml:"cell_timeout"` // time of one cell for runs that say nothing; 0 is none
+}
+
+// duration is nes.Duration in YAML.
+type duration nes.Duration
+
+// UnmarshalYAML reads 90s, 15m or a number of seconds.
+func (d *duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := nes.ParseDuration(n.Value)
+	if err != nil {
+		return fmt.Errorf("line %d: %w", n.Line, err)
+	}
+	*d = duration(v)
+	return nil
+}
+
+// maxSite is the size of the file, in bytes.
+const maxSite = 1 << 20
+
+// ReadSite reads the file at path. Keys that are not known are errors, with their line.
+func ReadSite(path string) (Site, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Site{}, fmt.Errorf("cannot be read: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSite))
+	if err != nil {
+		return Site{}, fmt.Errorf("cannot be read: %w", err)
+	}
+	site, err := parseSite(b)
+	if err != nil {
+		return Site{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return site, nil
+}
+
+func parseSite(b []byte) (Site, error) {
+	var s Site
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
+		return Site{}, plain(err)
+	}
+	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return Site{}, errors.New("holds more than one YAML document")
+	}
+	return s, s.validate()
+}
+
+// unknownKey is how the YAML library speaks of a key that no field has.
+var unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+// plain says what is wrong with a file in words that do not need the source code of NES.
+func plain(err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text = strings.TrimPrefix(text, "unmarshal errors:\n")
+	text = unknownKey.ReplaceAllString(text, `unknown key "$1"`)
+	var lines []string
+	for line := range strings.Lines(text) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return errors.New(strings.Join(lines, "; "))
+}
+
+func (s Site) validate() error {
+	var wrong []string
+	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
+	names, defaults := map[string]bool{}, 0
+	for i, r := range s.Runtimes {
+		if r.Name == "" || r.Python == "" || names[r.Name] {
+			add("runtimes[%d]: a name of its own and a python are needed", i)
+		}
+		names[r.Name] = true
+		defaults += count(r.Default)
+	}
+	if defaults > 1 {
+		add("runtimes: only one may be the default")
+	}
+	names, defaults = map[string]bool{}, 0
+	for i, p := range s.Profiles {
+		if p.Name == "" || names[p.Name] {
+			add("profiles[%d]: a name of its own is needed", i)
+		}
+		names[p.Name] = true
+		defaults += count(p.Default)
+	}
+	if defaults > 1 {
+		add("profiles: only one may be the default")
+	}
+	if _, err := access.NewTokens(s.Tokens); err != nil {
+		add("%v", err)
+	}
+	if len(wrong) > 0 {
+		return errors.New(strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+func count(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

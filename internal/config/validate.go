@@ -1,0 +1,82 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nes-run/nes"
+)
+
+// validate lists everything that is wrong, variable by variable.
+func (c Config) validate() []nes.Problem {
+	v := &validator{}
+	v.addr("NES_ADDR", c.Addr)
+	v.storeURL("NES_LEDGER", c.Ledger, "sqlite")
+	v.storeURL("NES_BUCKET", c.Bucket, "file")
+	v.oneOf("NES_BACKEND", c.Backend, "local")
+	v.webURL("NES_SERVER", c.Server, "http", "https", "unix")
+	v.webURL("NES_PUBLIC_URL", c.PublicURL, "http", "https")
+	v.check(c.URLPrefix == "" || strings.HasPrefix(c.URLPrefix, "/") && !strings.HasSuffix(c.URLPrefix, "/") && !strings.ContainsAny(c.URLPrefix, "?# "),
+		"NES_URL_PREFIX", "%q is no path: write it like /nes, with a slash at the beginning and none at the end", c.URLPrefix)
+	for _, s := range c.FetchAllowCIDRs {
+		_, err := parsePrefix(s)
+		v.check(err == nil, "NES_FETCH_ALLOW_CIDRS", "%q is no network: write addresses like 10.0.0.0/8 or 192.168.1.7, separated by commas", s)
+	}
+	for _, dir := range c.FetchRoots {
+		v.check(filepath.IsAbs(dir), "NES_FETCH_ROOTS", "%q is no absolute path", dir)
+	}
+	v.check(c.MaxRunning > 0 && c.MaxRunning <= 10_000, "NES_MAX_RUNNING", "%d is not between 1 and 10000", c.MaxRunning)
+	v.check(new(slog.Level).UnmarshalText([]byte(c.LogLevel)) == nil, "NES_LOG_LEVEL", "%q is not debug, info, warn or error", c.LogLevel)
+	v.oneOf("NES_LOG_FORMAT", c.LogFormat, "text", "json")
+	return v.problems
+}
+
+type validator struct{ problems []nes.Problem }
+
+func (v *validator) check(ok bool, variable, format string, args ...any) {
+	if !ok {
+		v.problems = append(v.problems, nes.Problem{Field: variable, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+func (v *validator) oneOf(variable, value string, allowed ...string) {
+	v.check(slices.Contains(allowed, value), variable, "%q is not known: it may be %s", value, strings.Join(allowed, " or "))
+}
+
+func (v *validator) addr(variable, value string) {
+	_, port, err := net.SplitHostPort(value)
+	n, perr := strconv.Atoi(port)
+	v.check(err == nil && perr == nil && n >= 0 && n <= 65535, variable, "%q is no address: write host and port, such as 127.0.0.1:8080", value)
+}
+
+// storeURL checks the address of something that is kept: scheme:///absolute/path.
+func (v *validator) storeURL(variable, value, scheme string) {
+	path, ok := strings.CutPrefix(value, scheme+"://")
+	v.check(ok && filepath.IsAbs(path), variable, "%q is not supported: write %s:///absolute/path", redactURL(value), scheme)
+}
+
+func (v *validator) webURL(variable, value string, schemes ...string) {
+	if value == "" {
+		return
+	}
+	u, err := url.Parse(value)
+	ok := err == nil && slices.Contains(schemes, u.Scheme) && (u.Host != "" || u.Scheme == "unix" && u.Path != "") && u.RawQuery == "" && u.Fragment == ""
+	v.check(ok, variable, "%q is no address: write it like https://nes.example.com", redactURL(value))
+	v.check(err != nil || u.User == nil, variable, "holds a credential: put the token into NES_TOKEN")
+}
+
+// parsePrefix reads a network, or one address.
+func parsePrefix(s string) (netip.Prefix, error) {
+	s = strings.TrimSpace(s)
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
+}
