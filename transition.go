@@ -32,6 +32,8 @@ type Fetched struct {
 	Source      Source
 	Parameters  map[string]json.RawMessage
 	Conversions []Conversion
+	// Notes say what the bundle lacks of the tree, such as submodules, for people.
+	Notes []string
 }
 
 // Fetch moves a queued run whose source is not known yet to fetching.
