@@ -1,10 +1,14 @@
 package storage
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nes-run/nes"
 )
@@ -47,15 +51,40 @@ func BundleKey(repositoryHash, commit string) string {
 // UploadKey is the archive of a working tree that somebody sent.
 func UploadKey(sha256 string) string { return "sources/uploads/" + sha256 + ".tar.zst" }
 
-// CleanKey makes a path safe as a part of a key: no empty, "." or ".." elements, no control characters or backslashes.
+// CleanKey makes a path safe as a part of a key: it has no empty, "." or ".." elements, no control
+// characters or backslashes, and nothing too long; what is cut gets a digest of the whole, so that different paths stay different.
 func CleanKey(p string) string {
 	p = strings.Map(func(c rune) rune {
-		if c < 0x20 || c == 0x7f || c == '\\' || c == '\uFFFD' {
+		if unicode.IsControl(c) || c == '\\' || c == unicode.ReplacementChar {
 			return '_'
 		}
 		return c
 	}, strings.ToValidUTF8(p, "_"))
-	return strings.TrimPrefix(path.Clean("/"+p), "/")
+	elements := strings.Split(strings.TrimPrefix(path.Clean("/"+p), "/"), "/")
+	for i, e := range elements {
+		if strings.HasPrefix(e, ReservedPrefix) {
+			e = "_" + e
+		}
+		elements[i] = shorten(e, maxElement)
+	}
+	return strings.TrimRight(shorten(strings.Join(elements, "/"), maxKey-roomInKey), "/")
+}
+
+// roomInKey is kept free in a cleaned path for what NES writes around it.
+const roomInKey = 124
+
+// shorten cuts s to n bytes at most, between characters.
+func shorten(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	sum := sha256.Sum256([]byte(s))
+	mark := "~" + hex.EncodeToString(sum[:8])
+	cut := n - len(mark)
+	for !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return strings.TrimRight(s[:cut], "/") + mark
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

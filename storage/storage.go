@@ -12,21 +12,22 @@ import (
 // same suite, storage/storagetest.
 //
 // Errors are *nes.Error with code not_found (no such object), conflict (a
-// precondition failed), invalid (a key that is none) or unavailable (try again later).
-// All methods may be called concurrently. A key is valid UTF-8 without control
-// characters, at most 1024 bytes, without empty, "." or ".." elements.
+// precondition failed), invalid (a key that is none: see [ValidateKey]) or unavailable (try again later).
+// All methods may be called concurrently. Keys do not stand in each other's way: "a" and "a/b" may both exist.
 type Bucket interface {
 	// Put stores what r gives under key, all or nothing: a reader sees the old object or the
-	// new one, never a part. It streams; r is read once. On success the object is durable.
+	// new one, never a part. It streams; r is read once. On success the object is durable. When r
+	// fails or ctx ends, nothing is stored and the error wraps theirs.
 	Put(ctx context.Context, key string, r io.Reader, o PutOptions) (Object, error)
 	// Open reads an object from offset on, length bytes of it or, where length is negative, to
-	// the end. What is read belongs to the one generation in Object, even if key is overwritten meanwhile.
+	// the end; behind the end there is nothing to read. What is read belongs to the one generation in
+	// Object, even if key is overwritten meanwhile.
 	Open(ctx context.Context, key string, offset, length int64) (Object, io.ReadCloser, error)
 	// Stat describes an object.
 	Stat(ctx context.Context, key string) (Object, error)
 	// List returns keys in byte order, a page at a time.
 	List(ctx context.Context, o ListOptions) (Page, error)
-	// Delete removes an object. Removing what is not there is not an error.
+	// Delete removes an object. Removing what is not there is not an error. A power failure may undo it.
 	Delete(ctx context.Context, key string) error
 }
 
@@ -34,14 +35,14 @@ type Bucket interface {
 type Object struct {
 	Key         string
 	Size        int64
-	Generation  int64 // changes with every Put of the key; never 0
-	ContentType string
+	Generation  int64  // changes with every Put of the key; never 0
+	ContentType string // empty in listings
 	Modified    time.Time
 }
 
 // PutOptions of a Put.
 type PutOptions struct {
-	ContentType string
+	ContentType string // empty is [TypeByName] of the key
 	// IfGeneration, where not nil, lets the Put succeed only if the key's current
 	// generation is that one; 0 means that the key must not exist.
 	IfGeneration *int64

@@ -1,0 +1,113 @@
+// Package storagetest says what a [storage.Bucket] means: every implementation passes this suite.
+package storagetest
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/storage"
+)
+
+// Run runs the suite; open gives an empty bucket.
+func Run(t *testing.T, open func(t *testing.T) storage.Bucket) {
+	t.Helper()
+	tests := []struct {
+		name string
+		run  func(*testing.T, storage.Bucket)
+	}{
+		{"put and read", putAndRead},
+		{"keys of every kind", goodKeys},
+		{"keys that are none", badKeys},
+		{"keys within keys", keysWithinKeys},
+		{"content types", contentTypes},
+		{"ranges", ranges},
+		{"an open object keeps its generation", pinned},
+		{"delete", deletes},
+		{"absent objects", absent},
+		{"create only", createOnly},
+		{"compare and swap", compareAndSwap},
+		{"one of 50 creators wins", creators},
+		{"no increment is lost", increments},
+		{"generations never repeat", generations},
+		{"overwriting is atomic", atomic},
+		{"a failing reader leaves nothing", failingReader},
+		{"a cancelled context leaves nothing", cancelled},
+		{"200 MB in flat memory", large},
+		{"list in byte order", listOrder},
+		{"list by prefix", listPrefix},
+		{"list with delimiter", listDelimiter},
+		{"pages", pages},
+		{"pages beyond 1000", manyPages},
+		{"list while others write", listWhileWriting},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, open(t))
+		})
+	}
+}
+
+// put stores text and returns the object.
+func put(t *testing.T, b storage.Bucket, key, text string) storage.Object {
+	t.Helper()
+	o, err := b.Put(t.Context(), key, strings.NewReader(text), storage.PutOptions{})
+	require.NoError(t, err)
+	return o
+}
+
+// get reads a whole object.
+func get(t *testing.T, b storage.Bucket, key string) string {
+	t.Helper()
+	_, r, err := b.Open(t.Context(), key, 0, -1)
+	require.NoError(t, err)
+	return drain(t, r)
+}
+
+func drain(t *testing.T, r io.ReadCloser) string {
+	t.Helper()
+	var text bytes.Buffer
+	_, err := io.Copy(&text, r)
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	return text.String()
+}
+
+func requireCode(t *testing.T, code nes.Code, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.Equal(t, code, nes.CodeOf(err), "%v", err)
+}
+
+// keys lists everything below prefix, through as many pages as it takes.
+func keys(t *testing.T, b storage.Bucket, o storage.ListOptions) (objects, prefixes []string) {
+	t.Helper()
+	for range 10_000 {
+		page, err := b.List(t.Context(), o)
+		require.NoError(t, err)
+		for _, object := range page.Objects {
+			objects = append(objects, object.Key)
+		}
+		prefixes = append(prefixes, page.Prefixes...)
+		if page.Next == "" {
+			return objects, prefixes
+		}
+		require.Greater(t, page.Next, o.After, "pages go forward")
+		o.After = page.Next
+	}
+	require.Fail(t, "the listing does not end")
+	return nil, nil
+}
+
+// requireEmpty requires that nothing at all is in the bucket.
+func requireEmpty(t *testing.T, b storage.Bucket) {
+	t.Helper()
+	objects, prefixes := keys(t, b, storage.ListOptions{})
+	require.Empty(t, objects)
+	require.Empty(t, prefixes)
+}
