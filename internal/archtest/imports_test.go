@@ -35,6 +35,7 @@ var layers = []struct {
 
 // sideways lists the imports inside one layer that are meant.
 var sideways = map[string][]string{
+	"internal/worktree":   {"internal/bundle"},
 	"internal/parameters": {"internal/nbformat"},
 	"runner/agentapi":     {"runner/journal"},
 	"internal/intake":     {"gitsource"},
