@@ -3,6 +3,9 @@ package executor
 import (
 	"context"
 	"log/slog"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/runner/journal"
@@ -15,12 +18,40 @@ type Options struct {
 	// CacheDir, where set, keeps the driver's files (and their byte code) by content hash
 	// for all attempts on this machine; empty puts them into run/python.
 	CacheDir string
-	Log      *slog.Logger
+	Log      *slog.Logger // nil discards
 }
 
 // Run executes the notebook of the work volume at dir, which holds work/ and run/launch.json, and
 // returns the exit marker that it has written. An end of ctx, SIGTERM and SIGINT all
 // mean: cancel. An error means that no marker could be written.
+//
+// A volume that already has a marker is left as it is, and one that has a journal but no
+// marker is not executed a second time: only NES starts attempts.
 func Run(ctx context.Context, dir string, o Options) (journal.Exit, error) {
-	return journal.Exit{}, nes.Errorf(nes.CodeInternal, "not yet")
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	v, err := openVolume(dir)
+	if err != nil {
+		return journal.Exit{}, err
+	}
+	defer v.close()
+	if exit, ok := v.marker(); ok {
+		return exit, nil
+	}
+	adoptOrphans()
+	exit := (&execution{volume: v, options: o}).run(ctx)
+	exit.V = journal.Version
+	exit.At = float64(time.Now().UnixMicro()) / 1e6
+	exit.Journal = v.journalSize()
+	exit.MemPeak = memoryPeak()
+	o.Log.Info("notebook ended", "reason", exit.Reason, "code", exit.Code, "signal", exit.Signal)
+	return exit, v.writeMarker(exit)
+}
+
+// failed is the marker of an attempt that never got as far as a driver.
+func failed(err error) journal.Exit {
+	return journal.Exit{Reason: string(nes.ReasonOf(err)), Message: err.Error(), Code: -1}
 }
