@@ -236,4 +236,3 @@ func (x *execution) cancelled() error {
 	}
 	return nes.Fail(reason, "%s", why)
 }
-
