@@ -60,31 +60,45 @@ func CleanKey(p string) string {
 		}
 		return c
 	}, strings.ToValidUTF8(p, "_"))
-	elements := strings.Split(strings.TrimPrefix(path.Clean("/"+p), "/"), "/")
+	p = strings.TrimPrefix(path.Clean("/"+p), "/")
+	elements := strings.Split(p, "/")
 	for i, e := range elements {
 		if strings.HasPrefix(e, ReservedPrefix) {
 			e = "_" + e
 		}
-		elements[i] = shorten(e, maxElement)
+		elements[i] = shorten(e)
 	}
-	return strings.TrimRight(shorten(strings.Join(elements, "/"), maxKey-roomInKey), "/")
+	return fit(strings.Join(elements, "/"))
+}
+
+// shorten cuts an element of a path to its longest size, between characters.
+func shorten(e string) string {
+	if len(e) <= maxElement {
+		return e
+	}
+	mark := digest(e)
+	cut := maxElement - len(mark)
+	for !utf8.RuneStart(e[cut]) {
+		cut--
+	}
+	return e[:cut] + mark
 }
 
 // roomInKey is kept free in a cleaned path for what NES writes around it.
 const roomInKey = 124
 
-// shorten cuts s to n bytes at most, between characters.
-func shorten(s string, n int) string {
-	if len(s) <= n {
-		return s
+// fit cuts a path of short elements to what a key has room for, between elements.
+func fit(p string) string {
+	if len(p) <= maxKey-roomInKey {
+		return p
 	}
+	mark := "/" + digest(p)
+	return p[:strings.LastIndexByte(p[:maxKey-roomInKey-len(mark)+1], '/')] + mark
+}
+
+func digest(s string) string {
 	sum := sha256.Sum256([]byte(s))
-	mark := "~" + hex.EncodeToString(sum[:8])
-	cut := n - len(mark)
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return strings.TrimRight(s[:cut], "/") + mark
+	return "~" + hex.EncodeToString(sum[:8])
 }
 
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
