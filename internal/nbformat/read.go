@@ -1,12 +1,16 @@
 package nbformat
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"strings"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/jsonspan"
 )
+
+type fields = map[string]json.RawMessage
 
 func read(r io.Reader, limit int64) (*Notebook, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, limit+1))
@@ -16,76 +20,141 @@ func read(r io.Reader, limit int64) (*Notebook, error) {
 	if int64(len(raw)) > limit {
 		return nil, nes.Fail(nes.ReasonSourceTooLarge, "the notebook is larger than %d bytes", limit)
 	}
-	var doc map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &doc); err != nil {
-		return nil, nes.Fail(nes.ReasonNotANotebook, "not JSON: %v", err)
+	doc, err := parse(raw)
+	if err != nil {
+		return nil, err
 	}
-	var major int
-	if json.Unmarshal(doc["nbformat"], &major) != nil || major != 4 {
-		return nil, nes.Fail(nes.ReasonNotANotebook, "nbformat is %q; 4 is needed: open and save the notebook in Jupyter", string(doc["nbformat"]))
+	n, err := readMajor(doc)
+	if err != nil {
+		return nil, err
 	}
-	return readV4(doc)
-}
-
-func readV4(doc map[string]json.RawMessage) (*Notebook, error) {
-	n := &Notebook{Extra: map[string]json.RawMessage{}}
-	var cells []json.RawMessage
-	if err := json.Unmarshal(doc["cells"], &cells); err != nil {
-		return nil, nes.Fail(nes.ReasonNotANotebook, "no list of cells")
-	}
-	_ = json.Unmarshal(doc["nbformat_minor"], &n.Minor)
-	_ = json.Unmarshal(doc["metadata"], &n.Metadata)
-	for i, c := range cells {
-		cell, err := readCell(c)
-		if err != nil {
-			return nil, nes.Fail(nes.ReasonNotANotebook, "cell %d: %v", i, err)
-		}
-		n.Cells = append(n.Cells, cell)
-	}
-	for k, v := range doc {
-		if k != "cells" && k != "metadata" && k != "nbformat" && k != "nbformat_minor" {
-			n.Extra[k] = v
-		}
-	}
+	n.nameCells()
 	return n, nil
 }
 
-func readCell(raw json.RawMessage) (Cell, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &fields); err != nil {
-		return Cell{}, err
+// parse reads the document's fields. Python lets NaN and half a surrogate pair into JSON; they are mended.
+func parse(raw []byte) (fields, error) {
+	raw = bytes.TrimPrefix(bytes.ToValidUTF8(raw, []byte("\ufffd")), []byte("\ufeff"))
+	loose, err := jsonspan.Check(raw)
+	if err != nil {
+		return nil, nes.Fail(nes.ReasonNotANotebook, "%s", describe(raw, err))
 	}
-	c := Cell{Extra: map[string]json.RawMessage{}}
-	for k, v := range fields {
-		switch k {
-		case "cell_type":
-			_ = json.Unmarshal(v, &c.Type)
-		case "id":
-			_ = json.Unmarshal(v, &c.ID)
-		case "source":
-			c.Source = text(v)
-		case "metadata":
-			_ = json.Unmarshal(v, &c.Metadata)
-		case "outputs":
-			_ = json.Unmarshal(v, &c.Outputs)
-		case "execution_count":
-			_ = json.Unmarshal(v, &c.ExecutionCount)
-		default:
+	if loose {
+		raw = jsonspan.Mend(raw)
+	}
+	var doc fields
+	if err := json.Unmarshal(raw, &doc); err != nil || doc == nil {
+		return nil, nes.Fail(nes.ReasonNotANotebook, "the file is JSON, but not an object")
+	}
+	return doc, nil
+}
+
+// describe says where the text stops being JSON, where the standard library knows.
+func describe(raw []byte, err error) string {
+	var v any
+	if e := json.Unmarshal(raw, &v); e != nil {
+		return "the file is not JSON: " + e.Error()
+	}
+	return "the file is not JSON: " + err.Error()
+}
+
+func readMajor(doc fields) (*Notebook, error) {
+	var major, minor int
+	if json.Unmarshal(doc["nbformat"], &major) != nil {
+		return nil, nes.Fail(nes.ReasonNotANotebook, "the file has no number nbformat, so it is no notebook")
+	}
+	_ = json.Unmarshal(doc["nbformat_minor"], &minor)
+	delete(doc, "nbformat")
+	delete(doc, "nbformat_minor")
+	switch major {
+	case 4:
+		return readV4(doc, max(minor, 0))
+	case 2, 3:
+		return readV3(doc)
+	}
+	return nil, nes.Fail(nes.ReasonNotANotebook, "nbformat is %d; 4 is needed: open the notebook in Jupyter and save it", major)
+}
+
+func readV4(doc fields, minor int) (*Notebook, error) {
+	n := &Notebook{Minor: minor, Metadata: object(doc["metadata"])}
+	cells, ok := list(doc["cells"])
+	if !ok {
+		return nil, nes.Fail(nes.ReasonNotANotebook, "the notebook has no list of cells")
+	}
+	for i, raw := range cells {
+		c := object(raw)
+		if c == nil {
+			return nil, nes.Fail(nes.ReasonNotANotebook, "cell %d is not an object", i)
+		}
+		n.Cells = append(n.Cells, readCell(c))
+	}
+	for _, name := range []string{"orig_nbformat", "orig_nbformat_minor", "signature"} {
+		delete(n.Metadata, name)
+	}
+	n.Extra = without(doc, "cells", "metadata")
+	n.Metadata = orEmpty(n.Metadata)
+	return n, nil
+}
+
+func readCell(f fields) Cell {
+	c := Cell{
+		Type:     text(f["cell_type"]),
+		ID:       text(f["id"]),
+		Source:   text(f["source"]),
+		Metadata: orEmpty(object(f["metadata"])),
+		Extra:    without(f, "cell_type", "id", "source", "metadata", "outputs", "execution_count"),
+	}
+	delete(c.Metadata, "trusted")
+	if c.Type == Code {
+		c.Outputs, _ = list(f["outputs"])
+		_ = json.Unmarshal(f["execution_count"], &c.ExecutionCount)
+		return c
+	}
+	for _, k := range []string{"outputs", "execution_count"} {
+		if v, ok := f[k]; ok && c.Type != Markdown && c.Type != Raw {
 			c.Extra[k] = v
 		}
 	}
-	return c, nil
+	return c
 }
 
 // text joins nbformat's "string or list of strings".
-func text(raw json.RawMessage) string {
+func text(raw json.RawMessage) string { return joined(raw, "") }
+
+func joined(raw json.RawMessage, sep string) string {
 	var s string
 	if json.Unmarshal(raw, &s) == nil {
 		return s
 	}
 	var lines []string
 	_ = json.Unmarshal(raw, &lines)
-	return strings.Join(lines, "")
+	return strings.Join(lines, sep)
+}
+
+func object(raw json.RawMessage) fields {
+	var f fields
+	_ = json.Unmarshal(raw, &f)
+	return f
+}
+
+func orEmpty(f fields) fields {
+	if f == nil {
+		return fields{}
+	}
+	return f
+}
+
+func list(raw json.RawMessage) ([]json.RawMessage, bool) {
+	var l []json.RawMessage
+	err := json.Unmarshal(raw, &l)
+	return l, err == nil && l != nil
+}
+
+func without(f fields, names ...string) fields {
+	for _, name := range names {
+		delete(f, name)
+	}
+	return f
 }
 
 type spec struct {
