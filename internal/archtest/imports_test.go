@@ -21,7 +21,7 @@ var layers = []struct {
 }{
 	{"domain", []string{""}},
 	{"ports and formats", []string{
-		"storage", "runner/journal", "runner/agentapi", "internal/nbformat", "internal/service", "internal/redact",
+		"storage", "runner/journal", "runner/agentapi", "internal/jsonspan", "internal/nbformat", "internal/service", "internal/redact",
 		"internal/parameters", "internal/bundle", "internal/nearest", "viewer/notebook", "viewer/web", "api/problem", "internal/access", "runner/driver", "internal/worktree",
 	}},
 	{"engines", []string{
@@ -36,6 +36,7 @@ var layers = []struct {
 // sideways lists the imports inside one layer that are meant.
 var sideways = map[string][]string{
 	"internal/worktree":   {"internal/bundle"},
+	"internal/nbformat":   {"internal/jsonspan"},
 	"internal/parameters": {"internal/nbformat"},
 	"runner/agentapi":     {"runner/journal"},
 	"internal/intake":     {"gitsource"},
