@@ -1,0 +1,112 @@
+package viewer
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+
+	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/viewer/notebook"
+	"github.com/nes-run/nes/viewer/render"
+)
+
+var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// find returns the notebook that a request is about, and the body in it. The caller releases the document.
+func (v *viewer) find(r *http.Request, wanted func(mime string) bool) (*document, notebook.Body, error) {
+	none := func() error { return nes.Errorf(nes.CodeNotFound, "the notebook has no such output (any more)") }
+	run, err := v.allowed(r)
+	if err != nil {
+		return nil, notebook.Body{}, err
+	}
+	attempt, err := strconv.Atoi(r.PathValue("attempt"))
+	if err != nil || attempt < 1 || attempt > run.Attempt || !digest.MatchString(r.PathValue("sha")) {
+		return nil, notebook.Body{}, none()
+	}
+	doc, err := v.documents.get(r.Context(), &run, attempt)
+	if err != nil {
+		return nil, notebook.Body{}, err
+	}
+	b, ok := doc.index.Body(r.PathValue("sha"), wanted)
+	if !ok {
+		doc.release()
+		return nil, b, none()
+	}
+	return doc, b, nil
+}
+
+// maxImage is how much of a body is decoded in memory to be shown as an image.
+const maxImage = 128 << 20
+
+// body serves one output as an image or else as text, at an address that holds its digest.
+func (v *viewer) body(w http.ResponseWriter, r *http.Request) error {
+	doc, b, err := v.find(r, func(string) bool { return true })
+	if err != nil {
+		return err
+	}
+	defer doc.release()
+	if img, ok := doc.index.Body(b.SHA256, render.IsImage); ok && img.Size <= maxImage {
+		return serveImage(w, r, doc, img)
+	}
+	h := w.Header()
+	render.SandboxHeaders(h)
+	forEver(h)
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	return b.Copy(w, doc.file)
+}
+
+func serveImage(w http.ResponseWriter, r *http.Request, doc *document, b notebook.Body) error {
+	var text bytes.Buffer
+	if err := b.Copy(&text, doc.file); err != nil {
+		return fmt.Errorf("read an image: %w", err)
+	}
+	raw, err := render.ImageBytes(b.MIME, text.Bytes())
+	if err != nil {
+		return nes.Errorf(nes.CodeNotFound, "the image cannot be shown: %v", err)
+	}
+	h := w.Header()
+	render.SandboxHeaders(h)
+	forEver(h)
+	h.Set("Content-Type", b.MIME)
+	h.Set("Content-Length", strconv.Itoa(len(raw)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(raw)
+	}
+	return nil
+}
+
+// forEver lets the reader's browser keep what can never change under its address.
+func forEver(h http.Header) { h.Set("Cache-Control", "private, max-age=31536000, immutable") }
+
+// frameHead stands before a notebook's HTML in its frame. Notebooks draw for a white page.
+const frameHead = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Output</title>
+<style>html{color-scheme:light;background:#fff}body{margin:8px;font:14px/1.5 system-ui,sans-serif;color:#1b1f24}
+table{border-collapse:collapse}th,td{padding:.25em .6em;text-align:right}</style></head><body>
+`
+
+// frameFoot tells the page how tall the document is; the page decides what it makes of that.
+const frameFoot = `
+<script>(()=>{const tell=()=>parent.postMessage({nesHeight:document.documentElement.scrollHeight},"*");
+new ResizeObserver(tell).observe(document.body);addEventListener("load",tell);tell()})()</script></body></html>`
+
+// frame serves an HTML output as a document of its own, in a sandbox.
+func (v *viewer) frame(w http.ResponseWriter, r *http.Request) error {
+	doc, b, err := v.find(r, func(mime string) bool { return mime == "text/html" })
+	if err != nil {
+		return err
+	}
+	defer doc.release()
+	h := w.Header()
+	render.FrameHeaders(h)
+	h.Del("X-Frame-Options")
+	forEver(h)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write([]byte(frameHead))
+	if err := b.Copy(w, doc.file); err != nil {
+		return nil //nolint:nilerr // the reader went away, or sees what there is
+	}
+	_, _ = w.Write([]byte(frameFoot))
+	return nil
+}

@@ -1,0 +1,240 @@
+package viewer
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/viewer/notebook"
+	"github.com/nes-run/nes/viewer/render"
+)
+
+// Bounds of what is kept of notebooks that are being looked at.
+const (
+	maxDocuments = 32
+	maxSpool     = 2 << 30 // bytes of their files, on disk
+)
+
+// documents keeps the notebooks that are being looked at, parsed and rendered. However
+// many watch a running notebook, it is read once for each of its changes.
+type documents struct {
+	o        Options
+	renderer *render.Renderer
+
+	mu    sync.Mutex
+	known map[docKey]*list.Element // of *slot
+	order *list.List               // most recently used first
+	spool int64
+}
+
+type docKey struct {
+	run     nes.RunID
+	attempt int
+}
+
+// slot is the place of one attempt's notebook. Its mutex makes one reading serve all who wait for it.
+type slot struct {
+	key docKey
+	mu  chan struct{} // holds one token; a waiter can give up
+	doc *document     // guarded by documents.mu
+}
+
+// document is a notebook at one moment. It never changes; release it after use.
+type document struct {
+	index *notebook.Index
+	file  *os.File // without a name: gone when it is closed
+	cells []cell
+	// gen is the number of this state; cells carry the number of the state in which they last changed.
+	gen   int64
+	ended bool
+	made  time.Time
+	stale <-chan struct{} // closed when the notebook has grown; nil when it cannot
+	users atomic.Int32
+}
+
+type cell struct {
+	Gen         int64
+	Fingerprint string
+	HTML        template.HTML
+}
+
+func newDocuments(o Options, r *render.Renderer) *documents {
+	return &documents{o: o, renderer: r, known: map[docKey]*list.Element{}, order: list.New()}
+}
+
+// get returns the attempt's notebook as it is now, at most Options.Pace old; not_found when there is none yet.
+func (d *documents) get(ctx context.Context, run *nes.Run, attempt int) (*document, error) {
+	ended := run.Ended() || attempt < run.Attempt
+	s := d.slot(docKey{run.ID, attempt})
+	select {
+	case s.mu <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-s.mu }()
+
+	old := d.hold(s)
+	if old != nil && d.fresh(old, ended) {
+		return old, nil
+	}
+	doc, err := d.read(ctx, run, attempt, ended, old)
+	if old != nil {
+		old.release()
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.put(s, doc)
+	return doc, nil
+}
+
+// fresh reports whether doc still is the notebook's state, or was read a moment ago.
+func (d *documents) fresh(doc *document, ended bool) bool {
+	if doc.ended || ended {
+		return doc.ended == ended
+	}
+	select {
+	case <-doc.stale:
+		return time.Since(doc.made) < d.o.Pace
+	default:
+		return true
+	}
+}
+
+// read reads the notebook into a file without a name, indexes it on the way, and renders what differs from old.
+func (d *documents) read(ctx context.Context, run *nes.Run, attempt int, ended bool, old *document) (*document, error) {
+	doc := &document{ended: ended, made: time.Now(), gen: d.o.Now().UnixNano()}
+	if !ended {
+		doc.stale = d.o.Records.Changed(run.ID)
+	}
+	file, err := os.CreateTemp(d.o.SpoolDir, "nes-notebook-*")
+	if err != nil {
+		return nil, fmt.Errorf("keep the notebook: %w", err)
+	}
+	doc.file = file
+	doc.users.Store(1)
+	if err := os.Remove(file.Name()); err != nil {
+		doc.release()
+		return nil, fmt.Errorf("keep the notebook: %w", err)
+	}
+	if err := doc.parse(ctx, d.o.Records, run, attempt); err != nil {
+		doc.release()
+		return nil, err
+	}
+	if old != nil && doc.gen <= old.gen {
+		doc.gen = old.gen + 1
+	}
+	d.render(doc, old, d.document(doc, run, attempt))
+	return doc, nil
+}
+
+func (doc *document) parse(ctx context.Context, records Records, run *nes.Run, attempt int) error {
+	r, w := io.Pipe()
+	wrote := make(chan error, 1)
+	go func() {
+		err := records.WriteNotebook(ctx, run, attempt, w)
+		w.CloseWithError(err)
+		wrote <- err
+	}()
+	index, err := notebook.Parse(io.TeeReader(r, doc.file))
+	if err == nil {
+		_, err = io.Copy(doc.file, r) // whatever follows the notebook's end
+	}
+	r.CloseWithError(errors.New("nobody reads any more"))
+	if werr := <-wrote; werr != nil && nes.CodeOf(werr) != nes.CodeInternal {
+		return werr
+	}
+	doc.index = index
+	return err
+}
+
+func (d *documents) document(doc *document, run *nes.Run, attempt int) *render.Document {
+	base := fmt.Sprintf("%s/runs/%s/", d.o.Prefix, run.ID)
+	return &render.Document{
+		Index: doc.index, File: doc.file, Ended: doc.ended,
+		BodyBase:  fmt.Sprintf("%sbody/%d/", base, attempt),
+		FrameBase: fmt.Sprintf("%sframe/%d/", base, attempt),
+	}
+}
+
+// render renders the cells; one that reads as in old keeps its HTML and number.
+func (d *documents) render(doc, old *document, rd *render.Document) {
+	doc.cells = make([]cell, len(doc.index.Cells))
+	for i := range doc.cells {
+		print := doc.index.Cells[i].Fingerprint()
+		if old != nil && old.ended == doc.ended && i < len(old.cells) && old.cells[i].Fingerprint == print {
+			doc.cells[i] = old.cells[i]
+			continue
+		}
+		doc.cells[i] = cell{Gen: doc.gen, Fingerprint: print, HTML: d.renderer.Cell(rd, i)}
+	}
+}
+
+func (d *documents) slot(key docKey) *slot {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e, ok := d.known[key]; ok {
+		d.order.MoveToFront(e)
+		return e.Value.(*slot)
+	}
+	s := &slot{key: key, mu: make(chan struct{}, 1)}
+	d.known[key] = d.order.PushFront(s)
+	d.shrink()
+	return s
+}
+
+// hold returns the slot's document for use, or nil.
+func (d *documents) hold(s *slot) *document {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s.doc != nil {
+		s.doc.users.Add(1)
+	}
+	return s.doc
+}
+
+// put makes doc the slot's document, unless the slot was given up while doc was read.
+func (d *documents) put(s *slot, doc *document) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if e, ok := d.known[s.key]; !ok || e.Value != any(s) {
+		return
+	}
+	doc.users.Add(1)
+	d.drop(s)
+	s.doc = doc
+	d.spool += doc.index.Size
+	d.shrink()
+}
+
+// shrink gives up what was not looked at for longest.
+func (d *documents) shrink() {
+	for d.order.Len() > 1 && (d.order.Len() > maxDocuments || d.spool > maxSpool) {
+		last := d.order.Remove(d.order.Back()).(*slot)
+		delete(d.known, last.key)
+		d.drop(last)
+	}
+}
+
+func (d *documents) drop(s *slot) {
+	if s.doc != nil {
+		d.spool -= s.doc.index.Size
+		s.doc.release()
+		s.doc = nil
+	}
+}
+
+// release gives up a use of the document.
+func (doc *document) release() {
+	if doc.users.Add(-1) == 0 {
+		_ = doc.file.Close()
+	}
+}

@@ -1,0 +1,167 @@
+package viewer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html/template"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/viewer/render"
+)
+
+// functions are what templates can call.
+func (v *viewer) functions() template.FuncMap {
+	return template.FuncMap{
+		"badge":    badgeOf,
+		"name":     runName,
+		"folder":   folder,
+		"short":    short,
+		"iso":      func(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") },
+		"clock":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"seconds":  render.Seconds,
+		"size":     render.Size,
+		"compact":  compact,
+		"indented": indented,
+		"add":      func(a, b int) int { return a + b },
+	}
+}
+
+// badge is a run's state as people are shown it.
+type badge struct{ Class, Sign, Word string }
+
+// badgeOf reads a run's state. Cancelled and skipped runs are called so, whatever their status.
+func badgeOf(r nes.Run) badge {
+	switch {
+	case r.Reason == nes.ReasonCancelled:
+		return badge{"cancelled", "⊘", "Cancelled"}
+	case r.Reason == nes.ReasonSkipped:
+		return badge{"cancelled", "↷", "Skipped"}
+	}
+	switch r.Status {
+	case nes.StatusSucceeded:
+		return badge{"ok", "✓", "Succeeded"}
+	case nes.StatusFailed:
+		return badge{"failed", "✗", "Failed"}
+	case nes.StatusError:
+		return badge{"error", "!", "Error"}
+	case nes.StatusRunning:
+		if r.CancelRequestedAt != nil {
+			return badge{"running", "●", "Cancelling"}
+		}
+		if r.Stage == nes.StageSaving {
+			return badge{"running", "●", "Saving"}
+		}
+		return badge{"running", "●", "Running"}
+	}
+	return badge{"pending", "○", stageWord(r)}
+}
+
+func stageWord(r nes.Run) string {
+	if r.CancelRequestedAt != nil {
+		return "Cancelling"
+	}
+	switch r.Stage {
+	case nes.StageQueued:
+		return "Queued"
+	case nes.StageFetching:
+		return "Fetching"
+	case nes.StageWaiting:
+		return "Waiting"
+	case nes.StageScheduling, nes.StageStarting:
+		return "Starting"
+	}
+	return "Pending"
+}
+
+// stageMeaning says what a run that is under way waits for.
+func stageMeaning(s nes.Stage) string {
+	switch s {
+	case nes.StageQueued:
+		return "It waits for its turn."
+	case nes.StageFetching:
+		return "Its source is being fetched and checked."
+	case nes.StageWaiting:
+		return "It is not ready yet, and will be started again."
+	case nes.StageScheduling:
+		return "It is being given a place to run."
+	case nes.StageStarting:
+		return "Its kernel is starting."
+	case nes.StageSaving:
+		return "The notebook is over; its record is being stored."
+	}
+	return ""
+}
+
+// notebookPath is the notebook's path in its repository, as far as it is known.
+func notebookPath(r nes.Run) string {
+	if r.Source != nil && r.Source.Path != "" {
+		return r.Source.Path
+	}
+	address, _, _ := strings.Cut(r.Spec.InputURL, "?")
+	if _, after, ok := strings.Cut(address, "#"); ok && strings.HasSuffix(after, ".ipynb") {
+		return after
+	}
+	address, _, _ = strings.Cut(address, "#")
+	return path.Base(address)
+}
+
+func runName(r nes.Run) string { return strings.TrimSuffix(path.Base(notebookPath(r)), ".ipynb") }
+
+// folder is where the notebook is: repository and directory.
+func folder(r nes.Run) string {
+	if r.Source == nil {
+		return r.Spec.InputURL
+	}
+	if dir := path.Dir(r.Source.Path); dir != "." {
+		return r.Source.Repository + "/" + dir
+	}
+	return r.Source.Repository
+}
+
+// short cuts a commit to the digits that people quote.
+func short(commit string) string { return commit[:min(len(commit), 8)] }
+
+// compact writes a JSON value on one line, cut where it is long.
+func compact(raw json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		b.Reset()
+		b.Write(raw)
+	}
+	const most = 160
+	if text := []rune(b.String()); len(text) > most {
+		return string(text[:most]) + "…"
+	}
+	return b.String()
+}
+
+func indented(raw json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Indent(&b, raw, "", "  ") != nil {
+		return string(raw)
+	}
+	return b.String()
+}
+
+// took is the time a run has needed: since its first cell, or since it was submitted.
+func took(r nes.Run) (seconds float64, since time.Time, live bool) {
+	from := r.CreatedAt
+	if r.StartedAt != nil {
+		from = *r.StartedAt
+	}
+	if r.EndedAt == nil {
+		return 0, from, r.StartedAt != nil
+	}
+	return max(0, r.EndedAt.Sub(from).Seconds()), from, false
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}

@@ -1,0 +1,199 @@
+package render
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"github.com/gohugoio/hugo-goldmark-extensions/passthrough"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/renderer"
+	"github.com/yuin/goldmark/renderer/html"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+
+	"github.com/nes-run/nes/viewer/notebook"
+)
+
+// newMarkdown reads Markdown as Jupyter does: GitHub's dialect with tables and task lists, and mathematics
+// kept as it is written. Its output still has to be sanitised.
+func newMarkdown() goldmark.Markdown {
+	math := passthrough.New(passthrough.Config{
+		InlineDelimiters: []passthrough.Delimiters{{Open: "$", Close: "$"}, {Open: `\\(`, Close: `\\)`}},
+		BlockDelimiters:  []passthrough.Delimiters{{Open: "$$", Close: "$$"}, {Open: `\\[`, Close: `\\]`}},
+	})
+	return goldmark.New(
+		goldmark.WithExtensions(
+			extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
+			extension.Strikethrough, extension.Linkify, extension.TaskList, extension.DefinitionList, math),
+		goldmark.WithParserOptions(parser.WithAutoHeadingID()),
+		goldmark.WithRendererOptions(html.WithUnsafe(), renderer.WithNodeRenderers(util.Prioritized(nodes{}, 50))),
+	)
+}
+
+// Markdown renders Markdown. Headings get ids with the prefix; attachments are looked up in c, which may be nil.
+func (r *Renderer) Markdown(d *Document, c *notebook.Cell, source, prefix string) template.HTML {
+	if len(source) > maxMarkdown {
+		return boxed("Markdown of "+size(int64(len(source)))+", shown as text", source)
+	}
+	src := []byte(source)
+	ctx := parser.NewContext(parser.WithIDs(&headingIDs{prefix: prefix, seen: map[string]bool{}}))
+	md := r.markdown()
+	doc := md.Parser().Parse(text.NewReader(src), parser.WithContext(ctx))
+	d.placeImages(doc, c)
+	var buf bytes.Buffer
+	if err := md.Renderer().Render(&buf, src, doc); err != nil {
+		return boxed("Markdown that cannot be shown", source)
+	}
+	return r.sanitise(buf.String())
+}
+
+// placeImages points the images of a Markdown document at their attachments.
+func (d *Document) placeImages(doc ast.Node, c *notebook.Cell) {
+	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if img, ok := n.(*ast.Image); ok && entering {
+			if name, ok := strings.CutPrefix(string(img.Destination), "attachment:"); ok {
+				img.Destination = []byte(d.attachment(c, name))
+			}
+		}
+		return ast.WalkContinue, nil
+	})
+}
+
+// attachment returns the address of an attached image, or "" when there is none of that name.
+func (d *Document) attachment(c *notebook.Cell, name string) string {
+	if c == nil {
+		return ""
+	}
+	if plain, err := url.PathUnescape(name); err == nil {
+		name = plain
+	}
+	for _, a := range c.Attachments {
+		if a.Name != name {
+			continue
+		}
+		if b := pick(a.Bodies, imageTypes); b != nil {
+			src, _ := d.imageSource(b)
+			return src
+		}
+	}
+	return ""
+}
+
+// headingIDs makes the ids of headings: "h-<cell>-<words>". No name with a hyphen can stand in for a property of the page's document.
+type headingIDs struct {
+	prefix string
+	seen   map[string]bool
+}
+
+func (h *headingIDs) Generate(value []byte, _ ast.NodeKind) []byte {
+	words := strings.FieldsFunc(strings.ToLower(valid(string(value))), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	name := []rune(strings.Join(words, "-"))
+	base := "h-" + h.prefix + string(name[:min(len(name), 48)])
+	id := base
+	for n := 2; h.seen[id]; n++ {
+		id = fmt.Sprintf("%s-%d", base, n)
+	}
+	h.seen[id] = true
+	return []byte(id)
+}
+
+func (h *headingIDs) Put([]byte) {}
+
+// nodes renders what goldmark would render otherwise than our pages need it.
+type nodes struct{}
+
+// RegisterFuncs names the kinds of nodes that are rendered here.
+func (n nodes) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
+	reg.Register(ast.KindFencedCodeBlock, n.fence)
+	reg.Register(ast.KindImage, n.image)
+	reg.Register(passthrough.KindPassthroughInline, n.math)
+	reg.Register(passthrough.KindPassthroughBlock, n.mathBlock)
+}
+
+func (nodes) fence(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if entering {
+		block := node.(*ast.FencedCodeBlock)
+		_, _ = w.WriteString("<pre><code>" + string(highlight(string(block.Lines().Value(source)), string(block.Language(source)))) + "</code></pre>\n")
+	}
+	return ast.WalkSkipChildren, nil
+}
+
+func (nodes) math(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if n, ok := node.(*passthrough.PassthroughInline); ok && entering {
+		writeMath(w, "math", string(n.Segment.Value(source)), "span")
+	}
+	return ast.WalkContinue, nil
+}
+
+func (nodes) mathBlock(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if entering {
+		writeMath(w, "math block", string(node.Lines().Value(source)), "div")
+	}
+	return ast.WalkSkipChildren, nil
+}
+
+func writeMath(w util.BufWriter, class, text string, element literal) {
+	var m markup
+	m.lit("<", element)
+	m.attr("class", class)
+	m.lit(">")
+	m.text(text)
+	m.lit("</", element, ">")
+	_, _ = w.WriteString(string(m.html()))
+}
+
+// image writes an image that is in the notebook, and a link in place of one that is
+// elsewhere: no page of ours sends its reader's browser to another host unasked.
+func (nodes) image(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if !entering {
+		return ast.WalkContinue, nil
+	}
+	img := node.(*ast.Image)
+	address, alt := string(img.Destination), plainText(img, source)
+	var m markup
+	switch {
+	case imageURL.MatchString(address):
+		m.lit(`<img`)
+		m.attr("src", address)
+		m.lit(` alt="`)
+		m.text(alt)
+		m.lit(`" loading="lazy">`)
+	case strings.HasPrefix(address, "http://"), strings.HasPrefix(address, "https://"):
+		m.lit(`<a class="elsewhere"`)
+		m.attr("href", address)
+		m.lit(`>Image elsewhere: `)
+		m.text(cmpText(alt, address))
+		m.lit(`</a>`)
+	default:
+		m.lit(`<span class="elsewhere">Image not in the notebook: `)
+		m.text(cmpText(alt, address))
+		m.lit(`</span>`)
+	}
+	_, _ = w.WriteString(string(m.html()))
+	return ast.WalkSkipChildren, nil
+}
+
+func cmpText(a, b string) string {
+	if strings.TrimSpace(a) != "" {
+		return a
+	}
+	return b
+}
+
+func plainText(n ast.Node, source []byte) string {
+	var b strings.Builder
+	_ = ast.Walk(n, func(c ast.Node, entering bool) (ast.WalkStatus, error) {
+		if t, ok := c.(*ast.Text); ok && entering {
+			b.Write(t.Segment.Value(source))
+		}
+		return ast.WalkContinue, nil
+	})
+	return b.String()
+}

@@ -1,0 +1,195 @@
+package viewer
+
+import (
+	"context"
+	"fmt"
+	"html/template"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/ledger"
+	"github.com/nes-run/nes/viewer/render"
+	"github.com/nes-run/nes/viewer/web"
+)
+
+// Runs is what the viewer needs of the ledger.
+type Runs interface {
+	Run(ctx context.Context, id nes.RunID) (nes.Run, error)
+	Runs(ctx context.Context, f ledger.Filter) (ledger.Page, error)
+	Attempts(ctx context.Context, id nes.RunID) ([]nes.Attempt, error)
+	// Changed returns a channel that is closed at the next change of the run, or of any run for "".
+	Changed(id nes.RunID) <-chan struct{}
+}
+
+// Records are what attempts leave behind, also while they run.
+type Records interface {
+	// WriteNotebook writes the executed notebook, or what there is of it; not_found when there is nothing yet.
+	WriteNotebook(ctx context.Context, run *nes.Run, attempt int, w io.Writer) error
+	Log(ctx context.Context, run *nes.Run, attempt int, cursor int64, limit int) (nes.LogPage, error)
+	Progress(run *nes.Run) *nes.Progress
+	// Changed returns a channel that is closed when the run's newest attempt has written something.
+	Changed(id nes.RunID) <-chan struct{}
+}
+
+// Options of the viewer. Runs and Records are required.
+type Options struct {
+	Runs    Runs
+	Records Records
+	Log     *slog.Logger // nil is nowhere
+
+	// Prefix of all addresses, such as "/nes"; empty is none. The JSON API is expected at Prefix + "/v1".
+	Prefix string
+	// SpoolDir is where notebooks that are being looked at are kept, without a name; empty is the system's temporary directory.
+	SpoolDir string
+	// MaxWait is how long a request for changes may wait for one; 0 is 25 s.
+	MaxWait time.Duration
+	// Pace is the shortest time between two readings of a running notebook, however many watch it; 0 is 400 ms.
+	Pace time.Duration
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+type viewer struct {
+	Options
+	documents *documents
+	pages     *template.Template
+	assets    map[string]web.Asset
+	stamp     string
+}
+
+// New returns the handler of /, /runs/{id} and what is below, and /static/. It expects the caller
+// in the request's context (see package access) and serves paths that begin with Options.Prefix.
+func New(o Options) http.Handler {
+	o.Prefix = strings.TrimRight(o.Prefix, "/")
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxWait == 0 {
+		o.MaxWait = 25 * time.Second
+	}
+	if o.Pace == 0 {
+		o.Pace = 400 * time.Millisecond
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	v := &viewer{Options: o}
+	v.assets, v.stamp = web.Assets()
+	v.pages = template.Must(template.New("").Funcs(v.functions()).ParseFS(web.Templates(), "*.html"))
+	v.documents = newDocuments(o, render.New())
+	return v.routes()
+}
+
+func (v *viewer) routes() http.Handler {
+	mux := http.NewServeMux()
+	page := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			appHeaders(w.Header())
+			if err := h(w, r); err != nil {
+				v.fail(w, r, err)
+			}
+		})
+	}
+	page("GET /{$}", v.list)
+	page("GET /runs/{id}", v.run)
+	page("GET /runs/{id}/cells", v.cells)
+	page("GET /runs/{id}/log", v.logPage)
+	page("GET /runs/{id}/body/{attempt}/{sha}", v.body)
+	page("GET /runs/{id}/frame/{attempt}/{sha}", v.frame)
+	page("GET /static/{stamp}/{name}", v.static)
+	page("GET /runs", v.toList)
+	page("GET /runs/{$}", v.toList)
+	page("/", func(_ http.ResponseWriter, r *http.Request) error {
+		return nes.Errorf(nes.CodeNotFound, "there is no page %s", r.URL.Path)
+	})
+	return http.StripPrefix(v.Prefix, mux)
+}
+
+// appHeaders hold for every page of the application: it runs its own script, loads its own files, and nothing else.
+func appHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "+
+		"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cache-Control", "no-cache, private")
+}
+
+func (v *viewer) toList(w http.ResponseWriter, r *http.Request) error {
+	http.Redirect(w, r, v.Prefix+"/", http.StatusFound)
+	return nil
+}
+
+func (v *viewer) static(w http.ResponseWriter, r *http.Request) error {
+	asset, ok := v.assets[r.PathValue("name")]
+	if !ok {
+		return nes.Errorf(nes.CodeNotFound, "there is no file %s", r.URL.Path)
+	}
+	w.Header().Set("Content-Type", asset.Type)
+	if r.PathValue("stamp") == v.stamp {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	_, _ = w.Write(asset.Body)
+	return nil
+}
+
+// show writes a page or a part of one. It is built before anything is sent, so that a fault in it gives an error page.
+func (v *viewer) show(w http.ResponseWriter, status int, name string, data any) error {
+	var b strings.Builder
+	if err := v.pages.ExecuteTemplate(&b, name, data); err != nil {
+		return fmt.Errorf("render %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, b.String())
+	return nil
+}
+
+// fail shows an error to people. What is not theirs to mend is logged and not told in detail.
+func (v *viewer) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		return // nobody is there any more
+	}
+	status, title := http.StatusInternalServerError, "Something went wrong here"
+	message := "This is a fault of NES. The server’s log has the detail."
+	switch code := nes.CodeOf(err); code {
+	case nes.CodeNotFound:
+		status, title, message = http.StatusNotFound, "Not found", err.Error()
+	case nes.CodeInvalid:
+		status, title, message = http.StatusBadRequest, "That address is not right", err.Error()
+	case nes.CodeForbidden:
+		status, title, message = http.StatusForbidden, "Not allowed", err.Error()
+	case nes.CodeUnauthorized:
+		status, title, message = http.StatusUnauthorized, "Sign in first", err.Error()
+	case nes.CodeUnavailable, nes.CodeBusy:
+		w.Header().Set("Retry-After", "5")
+		status, title, message = http.StatusServiceUnavailable, "Not available right now", err.Error()
+	default:
+		v.Log.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "code", code, "error", err)
+	}
+	appHeaders(w.Header())
+	data := errorPage{page: v.page(title), Status: status, Message: message}
+	if err := v.show(w, status, "error.html", data); err != nil {
+		http.Error(w, title, status)
+	}
+}
+
+// page is what every page needs.
+type page struct {
+	Title string
+	Base  string // prefix of addresses
+	Stamp string // of the static files
+}
+
+func (v *viewer) page(title string) page { return page{Title: title, Base: v.Prefix, Stamp: v.stamp} }
+
+type errorPage struct {
+	page
+	Status  int
+	Message string
+}

@@ -1,0 +1,89 @@
+// Package web holds what the viewer sends to browsers: templates, the style sheet and
+// the one script, embedded in the program.
+package web
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"strings"
+)
+
+//go:embed templates
+var templates embed.FS
+
+//go:embed static
+var static embed.FS
+
+// Templates are the page templates.
+func Templates() fs.FS { return below(templates, "templates") }
+
+// Asset is a file that pages refer to.
+type Asset struct {
+	Type string
+	Body []byte
+}
+
+// Assets are the static files by name, and Stamp changes when one of them does: it is part of their address, so that
+// browsers may keep them for ever.
+func Assets() (assets map[string]Asset, stamp string) {
+	assets = map[string]Asset{}
+	sum := sha256.New()
+	for _, name := range []string{"app.css", "app.js", "favicon.svg"} {
+		body, err := fs.ReadFile(static, "static/"+name)
+		if err != nil {
+			panic(fmt.Sprintf("%s is embedded: %v", name, err))
+		}
+		if name == "app.css" {
+			body = append(body, palette()...)
+		}
+		assets[name] = Asset{Type: contentType(name), Body: body}
+		sum.Write(body)
+	}
+	return assets, hex.EncodeToString(sum.Sum(nil)[:6])
+}
+
+func contentType(name string) string {
+	switch name[strings.LastIndexByte(name, '.'):] {
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	}
+	return "image/svg+xml"
+}
+
+// palette writes the classes of the terminal's colours 16 to 255; the first 16 follow the theme in app.css.
+func palette() string {
+	var b strings.Builder
+	for n := 16; n < 256; n++ {
+		red, green, blue := colour(n)
+		fmt.Fprintf(&b, ".an-f%d{color:#%02x%02x%02x}.an-g%d{background:#%02x%02x%02x}\n", n, red, green, blue, n, red, green, blue)
+	}
+	return b.String()
+}
+
+func colour(n int) (red, green, blue int) {
+	if n >= 232 {
+		grey := 8 + 10*(n-232)
+		return grey, grey, grey
+	}
+	level := func(v int) int {
+		if v == 0 {
+			return 0
+		}
+		return 55 + 40*v
+	}
+	n -= 16
+	return level(n / 36), level(n / 6 % 6), level(n % 6)
+}
+
+func below(f embed.FS, dir string) fs.FS {
+	sub, err := fs.Sub(f, dir)
+	if err != nil {
+		panic(fmt.Sprintf("%s is embedded: %v", dir, err))
+	}
+	return sub
+}
