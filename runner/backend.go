@@ -62,9 +62,12 @@ const (
 
 // Observation is what a backend sees of an attempt.
 type Observation struct {
-	Phase  Phase
-	Exit   *journal.Exit // the exit marker, where the backend can read it
-	Reason nes.Reason    // why it does not run, where the backend knows
+	Phase Phase
+	// Started says that exec was started, so that the notebook's code may have run. An
+	// attempt of which this is surely false may be launched again without asking.
+	Started bool
+	Exit    *journal.Exit // the exit marker, where the backend can read it
+	Reason  nes.Reason    // why it does not run, where the backend knows
 	// Message is a sentence for people.
 	Message string
 	Since   time.Time // when it came into this phase, as far as known

@@ -38,7 +38,7 @@ var sideways = map[string][]string{
 	"internal/worktree":   {"internal/bundle"},
 	"internal/nbformat":   {"internal/jsonspan"},
 	"internal/parameters": {"internal/nbformat"},
-	"runner/agentapi":     {"runner/journal"},
+	"runner/agentapi":     {"runner/journal", "api/problem"},
 	"internal/intake":     {"gitsource"},
 	"runner/record":       {"runner/reduce"},
 	"runner":              {"runner/record"},

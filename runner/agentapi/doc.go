@@ -8,7 +8,7 @@
 //
 // where base is <server>/agent/v1/runs/<run id>/attempts/<number>. Each call carries
 // "Authorization: Bearer <token>" with the token of that attempt. Every call may be
-// repeated without harm. 409 with code "superseded" means that the attempt is no
+// repeated without harm. Errors are problem details. 409 means that the attempt is no
 // longer the run's: the agent stops the notebook and goes away. 401 and 404 mean the same.
 package agentapi
 

@@ -12,7 +12,7 @@ const (
 	OutputDir   = "run/outputs"       // side files, $NES_OUTPUT_DIR
 	LogFile     = "run/log.txt"       // what driver and exec wrote to stdout and stderr
 	ExitFile    = "run/exit.json"     // Exit: last, by fsync and rename
-	LockFile    = "run/exec.lock"     // locked (flock) by exec as long as it lives
+	LockFile    = "run/exec.lock"     // locked (flock) by exec as long as it lives; renamed into place when it is locked
 	HelperDir   = "run/python"        // driver and helper module, on PYTHONPATH
 )
 
@@ -81,4 +81,8 @@ type Exit struct {
 	Journal int64   `json:"journal"`            // size of the journal in bytes
 	LogTail string  `json:"log_tail,omitempty"` // last 4 KiB of log.txt
 	MemPeak int64   `json:"mem_peak,omitempty"`
+	// Inferred says that exec left no marker: somebody else concluded how it ended.
+	Inferred bool `json:"inferred,omitempty"`
+	// Unstarted says, of an inferred end, that exec surely was never started.
+	Unstarted bool `json:"unstarted,omitempty"`
 }
