@@ -35,13 +35,13 @@ class Run:
         text, own = prepare.read(self.notebook)
         prepare.check_names(self.launch.get("parameters") or {})
         os.makedirs(self.outputs, exist_ok=True)
-        self._start(kernelspec.find(self.launch.get("kernel_name") or own))
         try:
+            self._start(kernelspec.find(self.launch.get("kernel_name") or own))
             self._attach()
-            prepare.load()
-        except ImportError:
-            prepare.load()  # says which package is missing
+        except (End, ImportError):
+            prepare.load()  # an environment without papermill is told so first
             raise
+        prepare.load()
         prepare.execute(text, self.launch, self._engine)
         raise End("Internal", "papermill did not execute the notebook")
 
