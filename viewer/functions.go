@@ -3,7 +3,6 @@ package viewer
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"html/template"
 	"path"
 	"strings"
@@ -157,11 +156,4 @@ func took(r nes.Run) (seconds float64, since time.Time, live bool) {
 		return 0, from, r.StartedAt != nil
 	}
 	return max(0, r.EndedAt.Sub(from).Seconds()), from, false
-}
-
-func plural(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %ss", n, one)
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/access"
-	"github.com/nes-run/nes/internal/ledger"
 )
 
 const pageSize = 50
@@ -81,8 +80,8 @@ func (v *viewer) list(w http.ResponseWriter, r *http.Request) error {
 	return v.show(w, http.StatusOK, "list.html", p)
 }
 
-func filterOf(q url.Values) ledger.Filter {
-	f := ledger.Filter{
+func filterOf(q url.Values) nes.RunFilter {
+	f := nes.RunFilter{
 		Text: strings.TrimSpace(q.Get("q")), Group: q.Get("group"), Notebook: q.Get("notebook"), Repository: q.Get("repository"),
 		Cursor: q.Get("cursor"), Limit: pageSize,
 	}
@@ -102,7 +101,7 @@ func filterOf(q url.Values) ledger.Filter {
 	return f
 }
 
-func (v *viewer) listPage(ctx context.Context, q url.Values, f ledger.Filter) (listPage, error) {
+func (v *viewer) listPage(ctx context.Context, q url.Values, f nes.RunFilter) (listPage, error) {
 	found, err := v.Runs.Runs(ctx, f)
 	if err != nil {
 		return listPage{}, err
@@ -185,7 +184,7 @@ func (v *viewer) version(p listPage) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }
 
-func (v *viewer) listChanges(w http.ResponseWriter, r *http.Request, f ledger.Filter) error {
+func (v *viewer) listChanges(w http.ResponseWriter, r *http.Request, f nes.RunFilter) error {
 	q := r.URL.Query()
 	deadline := time.NewTimer(v.MaxWait)
 	defer deadline.Stop()

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
-	"github.com/nes-run/nes/internal/ledger"
 	"github.com/nes-run/nes/viewer/render"
 	"github.com/nes-run/nes/viewer/web"
 )
@@ -19,7 +18,7 @@ import (
 // Runs is what the viewer needs of the ledger.
 type Runs interface {
 	Run(ctx context.Context, id nes.RunID) (nes.Run, error)
-	Runs(ctx context.Context, f ledger.Filter) (ledger.Page, error)
+	Runs(ctx context.Context, f nes.RunFilter) (nes.RunPage, error)
 	Attempts(ctx context.Context, id nes.RunID) ([]nes.Attempt, error)
 	// Changed returns a channel that is closed at the next change of the run, or of any run for "".
 	Changed(id nes.RunID) <-chan struct{}

@@ -7,38 +7,17 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/nes-run/nes"
 )
 
-// Filter of a list of runs; empty fields do not filter.
-type Filter struct {
-	Teams      []string // nil is all teams; empty is none
-	Status     []nes.Status
-	Reason     []nes.Reason
-	Repository string
-	Notebook   string // path in the repository
-	Commit     string // a prefix of at least 4 digits
-	Group      string
-	TaskKey    string
-	Parent     nes.RunID
-	Labels     map[string]string
-	Parameters map[string]string // by name; compared with the value as text, where that has at most 256 bytes
-	Text       string            // in address, message, labels; ASCII letters match in either case
-	Since      time.Time         // submitted then or later
-	Until      time.Time         // submitted before
-	Cursor     string            // Page.Next of the page before
-	Limit      int               // 0 is 50, at most 500
-}
-
-// Page of runs, newest first.
-type Page struct {
-	Runs []nes.Run
-	Next string // empty on the last page
-}
+// Filter and Page are words of the domain, so that whoever lists runs need not know the database.
+type (
+	Filter = nes.RunFilter
+	Page   = nes.RunPage
+)
 
 const (
 	defaultPage = 50
