@@ -9,11 +9,19 @@ import (
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/access"
+	"github.com/nes-run/nes/internal/intake"
 	"github.com/nes-run/nes/internal/ledger"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Runs is what the API needs of the ledger to accept, show and cancel runs.
+// Ledger is what the API needs of the ledger.
+type Ledger interface {
+	Runs
+	History
+	Leases
+}
+
+// Runs accepts, shows and cancels runs.
 type Runs interface {
 	Create(ctx context.Context, s ledger.Submission) (run nes.Run, created bool, err error)
 	Run(ctx context.Context, id nes.RunID) (nes.Run, error)
@@ -23,24 +31,40 @@ type Runs interface {
 	Changed(id nes.RunID) <-chan struct{}
 }
 
-// History is what the API needs of the ledger beside [Runs].
+// History tells what happened and how things stand.
 type History interface {
 	Events(ctx context.Context, after int64, run nes.RunID, limit int) ([]nes.Event, error)
+	// LastEvent returns the number of the newest event, 0 when there is none.
+	LastEvent(ctx context.Context) (int64, error)
 	Attempts(ctx context.Context, id nes.RunID) ([]nes.Attempt, error)
+	// Counts returns how many runs that have not ended are in each stage.
+	Counts(ctx context.Context) (map[nes.Stage]int, error)
 	Ping(ctx context.Context) error
 }
 
-// Records are what attempts left behind.
+// Leases learns that somebody asked about a run.
+type Leases interface {
+	Asked(ctx context.Context, run *nes.Run, at time.Time) error
+}
+
+// Records are what attempts write, while they run and afterwards.
 type Records interface {
+	Artifacts
+	Live
+}
+
+// Artifacts are what an attempt leaves behind.
+type Artifacts interface {
 	// WriteNotebook writes the executed notebook, or what there is of it; not_found before it writes anything when there is nothing.
 	WriteNotebook(ctx context.Context, run *nes.Run, attempt int, w io.Writer) error
 	Files(ctx context.Context, run *nes.Run, attempt int) ([]nes.File, error)
 	OpenFile(ctx context.Context, run *nes.Run, attempt int, name string) (nes.File, io.ReadCloser, error)
 }
 
-// Live is how attempts that run can be followed.
+// Live is how attempts that run are followed.
 type Live interface {
 	Log(ctx context.Context, run *nes.Run, attempt int, cursor int64, limit int) (nes.LogPage, error)
+	// Progress is nil where nothing is known.
 	Progress(run *nes.Run) *nes.Progress
 	// Changed returns a channel that is closed when the run's newest attempt has written something.
 	Changed(id nes.RunID) <-chan struct{}
@@ -48,15 +72,14 @@ type Live interface {
 
 // Intake looks into notebooks and takes working trees.
 type Intake interface {
+	Inspect(ctx context.Context, inputURL string) (intake.Inspection, error)
 	Upload(ctx context.Context, r io.Reader) (sha256 string, err error)
 }
 
 // Options of a [Server]. Fields without a default in their comment are required.
 type Options struct {
-	Runs    Runs
-	History History
+	Ledger  Ledger
 	Records Records
-	Live    Live
 	Intake  Intake
 	Gate    *access.Gate
 	Log     *slog.Logger

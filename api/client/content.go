@@ -120,6 +120,8 @@ type Inspection struct {
 	KernelName string            `json:"kernel_name"`
 	Language   string            `json:"language"`
 	Cells      int               `json:"cells"`
+	CodeCells  int               `json:"code_cells"`
+	Notes      []string          `json:"notes"` // what of the tree would be missing, for people
 }
 
 // Inspect looks into the notebook at an address.
