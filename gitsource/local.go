@@ -28,9 +28,12 @@ func openLocal(clone string, roots []string) (*git.Repository, error) {
 			return nil, outside(dir)
 		}
 	}
-	for pointer, base := range map[string]string{".git": "", ".git/objects/info/alternates": ".git/objects", "objects/info/alternates": "objects"} {
-		if !pointsBelow(filepath.Join(real, pointer), filepath.Join(real, base), roots) {
-			return nil, outside(dir)
+	if !pointsBelow(filepath.Join(real, ".git"), roots) {
+		return nil, outside(dir)
+	}
+	for _, objects := range []string{".git/objects", "objects"} {
+		if _, err := os.Stat(filepath.Join(real, objects, "info", "alternates")); err == nil {
+			return nil, fail(nes.ReasonSourceForbidden, nil, "the repository %s borrows objects of another one: run git repack -a -d in it and remove objects/info/alternates", dir)
 		}
 	}
 	repo, err := git.PlainOpenWithOptions(real, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
@@ -44,30 +47,22 @@ func outside(dir string) error {
 	return fail(nes.ReasonSourceForbidden, nil, "parts of the repository %s lie outside of the directories that this server fetches from", dir)
 }
 
-// pointsBelow reads a file that names other directories, one a line: the .git file of a
-// linked worktree, or the list of object stores that are borrowed from. Relative names start at base.
-func pointsBelow(file, base string, roots []string) bool {
+// pointsBelow looks at the .git file of a linked worktree, which names its real directory. Everything else passes.
+func pointsBelow(file string, roots []string) bool {
 	info, err := os.Stat(file)
 	if err != nil || !info.Mode().IsRegular() {
 		return true
 	}
 	text, err := os.ReadFile(file)
-	if err != nil || len(text) > 64<<10 {
+	if err != nil || len(text) > 4<<10 {
 		return false
 	}
-	for line := range strings.Lines(string(text)) {
-		target := strings.TrimSpace(strings.TrimPrefix(line, "gitdir:"))
-		if target == "" || strings.HasPrefix(target, "#") {
-			continue
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(base, target)
-		}
-		if real, err := filepath.EvalSymlinks(target); err != nil || !below(real, roots) {
-			return false
-		}
+	target := strings.TrimSpace(strings.TrimPrefix(string(text), "gitdir:"))
+	if !filepath.IsAbs(target) {
+		target = filepath.Join(filepath.Dir(file), target)
 	}
-	return true
+	real, err := filepath.EvalSymlinks(target)
+	return err == nil && below(real, roots)
 }
 
 func below(dir string, roots []string) bool {

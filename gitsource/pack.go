@@ -26,8 +26,8 @@ type try struct {
 // encodeRequest writes the request of version 0 of Git's protocol, with what of caps is of use.
 func encodeRequest(t try, caps map[string]string) ([]byte, error) {
 	use := []string{"agent=" + userAgent}
-	for _, c := range []string{"side-band-64k", "ofs-delta", "no-progress", "shallow", "allow-reachable-sha1-in-want"} {
-		if _, ok := caps[c]; ok && !strings.HasPrefix(c, "allow") {
+	for _, c := range []string{"side-band-64k", "ofs-delta", "no-progress", "shallow"} {
+		if _, ok := caps[c]; ok {
 			use = append(use, c)
 		}
 	}
@@ -47,7 +47,8 @@ func encodeRequest(t try, caps map[string]string) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return b.Bytes(), errors.Join(e.Flush(), e.EncodeString("done\n"))
+	err := errors.Join(e.Flush(), e.EncodeString("done\n"))
+	return b.Bytes(), err
 }
 
 // receive asks r for objects and keeps what comes in store.
