@@ -30,7 +30,7 @@ func NotebookKey(r *nes.Run, attempt int) string {
 	if r.Spec.OutputPath != "" {
 		where = strings.TrimSuffix(r.Spec.OutputPath, ".ipynb")
 	}
-	return fmt.Sprintf("notebooks/%s/%s/%s.%d.ipynb", CleanKey(where), day(r.CreatedAt), r.ID, attempt)
+	return path.Join("notebooks", CleanKey(where), day(r.CreatedAt), fmt.Sprintf("%s.%d.ipynb", r.ID, attempt))
 }
 
 // AttemptPrefix is the prefix, with its last slash, of everything else of an attempt.
