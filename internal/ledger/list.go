@@ -65,6 +65,9 @@ func (l *Ledger) Unsettled(ctx context.Context) ([]nes.Run, error) {
 
 // query reads runs. It keeps no statement prepared: filters make too many different ones.
 func (l *Ledger) query(ctx context.Context, rest string, args ...any) ([]nes.Run, error) {
+	if _, err := l.reads.known(""); err != nil {
+		return nil, l.fault("list runs", err)
+	}
 	rows, err := l.reads.db.QueryContext(ctx, l.dialect.rebind("SELECT "+runColumns+" FROM runs"+rest), args...)
 	if err != nil {
 		return nil, l.fault("list runs", err)

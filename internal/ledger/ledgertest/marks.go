@@ -1,0 +1,133 @@
+package ledgertest
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/ledger"
+)
+
+func unsettled(t *testing.T, l *ledger.Ledger) []nes.RunID {
+	t.Helper()
+	runs, err := l.Unsettled(t.Context())
+	require.NoError(t, err)
+	ids := []nes.RunID{}
+	for _, run := range runs {
+		ids = append(ids, run.ID)
+	}
+	return ids
+}
+
+func publish(t *testing.T, l *ledger.Ledger) {
+	first, second := submit(t, l, nes.Spec{}), submit(t, l, nes.Spec{})
+	require.Equal(t, []nes.RunID{first.ID, second.ID}, unsettled(t, l))
+	requireCode(t, nes.CodeConflict, l.Published(t.Context(), first.ID))
+	first = apply(t, l, nes.End(&first, nes.ReasonCancelled, "", nil, noon))
+	require.False(t, first.Published)
+	require.Equal(t, []nes.RunID{first.ID, second.ID}, unsettled(t, l), "an ended run is unsettled until it is published")
+	require.NoError(t, l.Published(t.Context(), first.ID))
+	require.NoError(t, l.Published(t.Context(), first.ID))
+	require.Equal(t, []nes.RunID{second.ID}, unsettled(t, l))
+	seen := look(t, l, first.ID)
+	require.True(t, seen.run.Published)
+	require.Equal(t, []string{"submitted", "ended", "published"}, kinds(seen.events))
+}
+
+func lease(t *testing.T, l *ledger.Ledger) {
+	run := submit(t, l, nes.Spec{Lease: nes.Duration(time.Minute)})
+	asked := func(s int) time.Time {
+		t.Helper()
+		require.NoError(t, l.Asked(t.Context(), &run, at(s)))
+		seen := look(t, l, run.ID)
+		require.EqualValues(t, 1, seen.run.Version, "asking is no change")
+		require.Len(t, seen.events, 1)
+		run = seen.run
+		return *run.AskedAt
+	}
+	require.Nil(t, run.AskedAt)
+	require.Equal(t, at(1), asked(1))
+	require.Equal(t, at(1), asked(3), "seconds do not matter")
+	require.Equal(t, at(10), asked(10))
+	stale := run
+	stale.AskedAt = nil
+	require.NoError(t, l.Asked(t.Context(), &stale, at(2)))
+	require.Equal(t, at(10), *look(t, l, run.ID).run.AskedAt, "time does not go back")
+	plain := submit(t, l, nes.Spec{})
+	require.NoError(t, l.Asked(t.Context(), &plain, at(1)))
+	require.Nil(t, look(t, l, plain.ID).run.AskedAt)
+}
+
+func checkpoints(t *testing.T, l *ledger.Ledger) {
+	_, err := l.Checkpoint(t.Context(), "data", "orders")
+	requireCode(t, nes.CodeNotFound, err)
+	end := func(reason nes.Reason, value string) nes.Run {
+		run := reach(t, l, nes.StageSaving)
+		o := nes.Outcome{Reason: reason, Checkpoints: map[string]json.RawMessage{"orders": json.RawMessage(value)}}
+		return apply(t, l, nes.End(&run, reason, "", &o, at(9)))
+	}
+	first := end(nes.ReasonCompleted, `{"id":"<5>"}`)
+	want := nes.Checkpoint{Name: "orders", Value: json.RawMessage(`{"id":"<5>"}`), RunID: first.ID, At: at(9)}
+	c, err := l.Checkpoint(t.Context(), "data", "orders")
+	require.NoError(t, err)
+	require.Equal(t, want, c)
+	end(nes.ReasonCellError, "6")
+	run := reach(t, l, nes.StageSaving)
+	apply(t, l, nes.RetryLater(&run, nes.Outcome{Reason: nes.ReasonNotReady, Checkpoints: map[string]json.RawMessage{"orders": json.RawMessage("7")}}, at(60), at(9)))
+	c, err = l.Checkpoint(t.Context(), "data", "orders")
+	require.NoError(t, err)
+	require.Equal(t, want, c, "a run that does not succeed moves no checkpoint")
+	second := end(nes.ReasonSkipped, "8")
+	c, err = l.Checkpoint(t.Context(), "data", "orders")
+	require.NoError(t, err)
+	require.Equal(t, second.ID, c.RunID)
+	_, err = l.Checkpoint(t.Context(), "other", "orders")
+	requireCode(t, nes.CodeNotFound, err)
+	require.NoError(t, l.SetCheckpoint(t.Context(), "data", "orders", json.RawMessage("0"), at(10)))
+	c, err = l.Checkpoint(t.Context(), "data", "orders")
+	require.NoError(t, err)
+	require.Equal(t, nes.Checkpoint{Name: "orders", Value: json.RawMessage("0"), At: at(10)}, c)
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// changed: each kind of change closes the channels of its run, and of all runs, and no others.
+func changed(t *testing.T, l *ledger.Ledger) {
+	other := submit(t, l, nes.Spec{})
+	run := submit(t, l, nes.Spec{IdempotencyKey: "k"})
+	ctx := t.Context()
+	changes := map[string]func() error{
+		"apply":   func() (err error) { run, err = l.Apply(ctx, nes.Fetch(&run, noon)); return err },
+		"cancel":  func() (err error) { run, err = l.RequestCancel(ctx, run.ID, "bob", noon); return err },
+		"note":    func() error { return l.Note(ctx, run.ID, "hello", noon) },
+		"end":     func() (err error) { run, err = l.Apply(ctx, nes.End(&run, "", "", nil, noon)); return err },
+		"publish": func() error { return l.Published(ctx, run.ID) },
+	}
+	untouched := l.Changed(other.ID)
+	for _, name := range []string{"apply", "cancel", "note", "end", "publish"} {
+		one, any := l.Changed(run.ID), l.Changed("")
+		require.False(t, isClosed(one) || isClosed(any))
+		require.NoError(t, changes[name](), name)
+		require.True(t, isClosed(one), name)
+		require.True(t, isClosed(any), name)
+	}
+	any := l.Changed("")
+	_, err := l.Apply(ctx, nes.Fetch(&run, noon))
+	requireCode(t, nes.CodeConflict, err)
+	_, _, err = l.Create(ctx, submission(nes.Spec{IdempotencyKey: "k"}))
+	require.NoError(t, err)
+	require.False(t, isClosed(any), "what changes nothing wakes nobody")
+	submit(t, l, nes.Spec{})
+	require.True(t, isClosed(any))
+	require.False(t, isClosed(untouched))
+}
