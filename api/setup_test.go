@@ -78,7 +78,7 @@ func (b *bundle) serve(addr string, change ...func(*api.Options)) {
 	})
 }
 
-// team makes a gate that knows some tokens: <role>-<team>-token-0123456789.
+// tokens makes a gate that knows some tokens: <role>-<team>-token-0123456789.
 func tokens(t *testing.T) *access.Gate {
 	t.Helper()
 	var list []access.Token
@@ -118,7 +118,7 @@ func (r response) json(t *testing.T) map[string]any {
 	return m
 }
 
-// call sends one request. headers are "Name: value".
+// call sends one request and holds it and its answer to the contract. headers are "Name: value".
 func (b *bundle) call(method, path, body string, headers ...string) response {
 	b.t.Helper()
 	req, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, strings.NewReader(body))
@@ -138,7 +138,15 @@ func (b *bundle) call(method, path, body string, headers ...string) response {
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	require.NoError(b.t, err)
+	require.NoError(b.t, check(req, []byte(body), res, text))
 	return response{res, string(text)}
+}
+
+func marshal(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(b)
 }
 
 // submit makes a run and returns it as the ledger has it.
