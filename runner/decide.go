@@ -101,6 +101,9 @@ func decideWaiting(r *nes.Run, f Facts, now time.Time) Decision {
 
 // decideAttempt trusts, in this order: the exit marker, what the backend saw, and at last silence.
 func decideAttempt(r *nes.Run, f Facts, now time.Time) Decision {
+	if f.HeardAt.IsZero() && r.Stage != nes.StageScheduling {
+		f.HeardAt = f.LaunchedAt // it was heard, else the run were not here; only this process knows of no call
+	}
 	order, ordered := OrderOf(r, f.Policy, now)
 	switch {
 	case f.Seen.Phase == PhaseGone:
@@ -138,7 +141,7 @@ func decideAbsent(r *nes.Run, f Facts, now time.Time) Decision {
 
 func decideOrdered(f Facts, order Order, now time.Time) Decision {
 	hardAt := order.Since.Add(f.Policy.patience())
-	if f.HeardAt.IsZero() && f.Since.Before(order.Since) {
+	if f.HeardAt.IsZero() {
 		return Decision{Do: ActStop} // there is no agent yet that could be told
 	}
 	hardAt = earlier(hardAt, silentAt(f))
