@@ -8,7 +8,7 @@ import (
 )
 
 // maxCandidates bounds the work of one search.
-const maxCandidates = 10_000
+const maxCandidates = 5_000
 
 // To returns up to limit of names, nearest first. Case counts little; a name
 // that shares less than half with given is not returned.
@@ -21,7 +21,11 @@ func To(given string, names []string, limit int) []string {
 	folded := fold(given)
 	for _, name := range names[:min(len(names), maxCandidates)] {
 		other := fold(name)
-		if d := distance(folded, other); 2*d <= max(len(folded), len(other)) {
+		long := max(len(folded), len(other))
+		if 2*(long-min(len(folded), len(other))) > long {
+			continue // the difference in length alone is too much
+		}
+		if d := distance(folded, other); 2*d <= long {
 			near = append(near, scored{name, d})
 		}
 	}
