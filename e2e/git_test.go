@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
@@ -35,7 +34,6 @@ func newRepository(t *testing.T) *repository {
 		Env:  []string{"GIT_PROJECT_ROOT=" + filepath.Join(root, "served"), "GIT_HTTP_EXPORT_ALL=1"},
 	})
 	t.Cleanup(srv.Close)
-	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	r.url = srv.URL + "/acme/notebooks"
 	return r
 }

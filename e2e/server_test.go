@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"net"
 	"os"
 	"os/exec"
@@ -150,16 +149,4 @@ func (s *server) awaitLog(id nes.RunID, text string) {
 		seen.WriteString(page.Text)
 		cursor = max(cursor, page.Next)
 	}
-}
-
-// parameters encodes values as a submission carries them.
-func parameters(t *testing.T, values map[string]any) map[string]json.RawMessage {
-	t.Helper()
-	out := map[string]json.RawMessage{}
-	for name, v := range values {
-		raw, err := json.Marshal(v)
-		require.NoError(t, err)
-		out[name] = raw
-	}
-	return out
 }

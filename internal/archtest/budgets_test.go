@@ -200,7 +200,7 @@ func TestPathsThatDocumentsNameExist(t *testing.T) {
 }
 
 // foreign are words that say where the project was made instead of what it is.
-var foreign = regexp.MustCompile(`(?i)/work/|proxy\.golang\.org|registry\.npmjs|pypi\.org|files\.pythonhosted|deb\.debian\.org`)
+var foreign = regexp.MustCompile(`(?i)/work/(main|wt|shared|scratch|\.)|proxy\.golang\.org|registry\.npmjs|pypi\.org|files\.pythonhosted|deb\.debian\.org`)
 
 func TestTheProjectSpeaksOfItselfAlone(t *testing.T) {
 	t.Parallel()
