@@ -80,7 +80,7 @@ func changes(c nes.Transition) (*assignments, error) {
 	set.put("stage", string(c.To))
 	set.put("status", string(status))
 	set.put("reason", string(reason))
-	set.put("message", c.Message)
+	set.put("message", words(c.Message))
 	set.put("attempt", c.Attempt)
 	set.put("not_before", micros(c.NotBefore))
 	switch c.To {

@@ -47,7 +47,7 @@ func (t *tx) settleAttempt(c nes.Transition) error {
 	}
 	_, err := t.exec(`UPDATE attempts SET status = ?, reason = ?, message = ?, outcome = ?, ended_at = COALESCE(ended_at, ?)
 		WHERE run_id = ? AND number = ? AND status IN ('Pending', 'Running')`,
-		string(reason.Status()), string(reason), message, outcome, c.At.UnixMicro(), string(c.Run), c.Attempt)
+		string(reason.Status()), string(reason), words(message), outcome, c.At.UnixMicro(), string(c.Run), c.Attempt)
 	return err
 }
 

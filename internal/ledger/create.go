@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/nes-run/nes"
@@ -124,7 +125,7 @@ const maxFiltered = 256
 func (t *tx) insertParameters(id nes.RunID, parameters map[string]json.RawMessage) error {
 	for name, value := range parameters {
 		text := plain(value)
-		if len(text) > maxFiltered {
+		if len(text) > maxFiltered || strings.ContainsRune(text, 0) { // PostgreSQL stores no NUL in text
 			continue
 		}
 		if _, err := t.exec("INSERT INTO run_parameters (run_id, name, value) VALUES (?, ?, ?)", string(id), name, text); err != nil {

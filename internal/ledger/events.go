@@ -16,7 +16,7 @@ func (t *tx) event(run *nes.Run, e nes.Event) error {
 	}
 	_, err := t.exec(`INSERT INTO events (seq, run_id, at, kind, status, stage, attempt, reason, message, actor)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, seq, string(run.ID), e.At.UnixMicro(), e.Kind, string(run.Status),
-		string(run.Stage), run.Attempt, string(e.Reason), e.Message, e.Actor)
+		string(run.Stage), run.Attempt, string(e.Reason), words(e.Message), e.Actor)
 	return err
 }
 

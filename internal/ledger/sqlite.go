@@ -55,13 +55,25 @@ func sqliteUnavailable(err error) bool {
 	return false
 }
 
-// prepareSQLite makes the database's directory and refuses network file systems,
+// prepareSQLite makes the database's directory and file, and refuses network file systems,
 // where WAL loses data: its shared memory works on one machine alone.
 func prepareSQLite(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return &nes.Error{Code: nes.CodeUnavailable, Message: fmt.Sprintf("make the ledger's directory: %v", err), Err: err}
 	}
+	// Parameters are nobody else's business; SQLite makes its other files with the same mode.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return &nes.Error{Code: nes.CodeUnavailable, Message: fmt.Sprintf("make the ledger: %v", err), Err: err}
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("make the ledger: %w", err)
+	}
+	return refuseNetwork(dir)
+}
+
+func refuseNetwork(dir string) error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
 		return fmt.Errorf("look at the ledger's file system: %w", err)

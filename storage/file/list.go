@@ -164,12 +164,9 @@ func (l *lister) object(dir *os.Root, key string, n name) error {
 	if l.isFolded(key) {
 		return nil
 	}
-	info := n.info
-	if info == nil {
-		var err error
-		if info, err = dir.Lstat(n.text); err != nil {
-			return err
-		}
+	info, err := lookAt(dir, n)
+	if err != nil {
+		return err
 	}
 	if len(l.page.Objects)+len(l.page.Prefixes) == l.Limit {
 		l.page.Next = l.last
@@ -183,6 +180,21 @@ func (l *lister) object(dir *os.Root, key string, n name) error {
 	l.last = key
 	l.page.Objects = append(l.page.Objects, object(key, info))
 	return nil
+}
+
+// lookAt describes the file of a name, which may have moved inside a directory since the name was read.
+func lookAt(dir *os.Root, n name) (fs.FileInfo, error) {
+	if n.info != nil {
+		return n.info, nil
+	}
+	info, err := dir.Lstat(n.text)
+	if err != nil || !info.IsDir() {
+		return info, err
+	}
+	if own := ownObject(dir, n.text); len(own) > 0 {
+		return own[0].info, nil
+	}
+	return nil, fs.ErrNotExist
 }
 
 // fold is the prefix that stands for key in a listing with a delimiter; empty where the key stands for itself.

@@ -159,6 +159,9 @@ func comeAndGo(t *testing.T, b storage.Bucket, stop <-chan struct{}, w int) erro
 		default:
 		}
 		key := fmt.Sprintf("d%d/go/%d/%d", i%3, w, i%10)
+		if w == 0 { // below what stays
+			key = fmt.Sprintf("d0/stay/0/go/%d", i)
+		}
 		if _, err := b.Put(t.Context(), key, strings.NewReader("x"), storage.PutOptions{}); err != nil {
 			return err
 		}

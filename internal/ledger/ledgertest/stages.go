@@ -203,6 +203,21 @@ func launches(t *testing.T, l *ledger.Ledger) {
 	require.Len(t, look(t, l, run.ID).attempts, 1)
 }
 
+// hostileText: a message may quote anything, and is kept as far as text can be.
+func hostileText(t *testing.T, l *ledger.Ledger) {
+	run := reach(t, l, nes.StageSaving)
+	const message = "a\x00b\xff' -- \u202e한글"
+	require.NoError(t, l.Note(t.Context(), run.ID, message, noon))
+	run = apply(t, l, nes.End(&run, nes.ReasonCellError, message, &nes.Outcome{Reason: nes.ReasonCellError, Message: message}, noon))
+	const want = "ab\uFFFD' -- \u202e한글"
+	seen := look(t, l, run.ID)
+	require.Equal(t, want, seen.run.Message)
+	require.Equal(t, want, seen.attempts[0].Message)
+	for _, e := range seen.events[len(seen.events)-2:] {
+		require.Equal(t, want, e.Message)
+	}
+}
+
 func cancel(t *testing.T, l *ledger.Ledger) {
 	for _, stage := range nes.Stages() {
 		run := reach(t, l, stage)

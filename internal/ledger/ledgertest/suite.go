@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) *ledger.Ledger) {
 		{"the life of a run", life},
 		{"a retry", retry},
 		{"ends without an attempt", endsEarly},
+		{"hostile text", hostileText},
 		{"one of 20 launches wins", launches},
 		{"cancel", cancel},
 		{"cancel against end", cancelAgainstEnd},
