@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/intake"
 	"github.com/nes-run/nes/internal/parameters"
 	"github.com/nes-run/nes/internal/strictjson"
 )
@@ -30,7 +31,8 @@ func readSpec(data []byte, header http.Header) (nes.Spec, []nes.Problem) {
 
 // checkSpec lists what is wrong with a submission by itself.
 func checkSpec(spec *nes.Spec) []nes.Problem {
-	return append(spec.Validate(), parameters.CheckNames(spec.Parameters)...)
+	problems := append(spec.Validate(), parameters.CheckNames(spec.Parameters)...)
+	return merge(problems, intake.CheckAddress(spec.InputURL))
 }
 
 // merge adds problems of fields that nothing was said about yet: of a field that could

@@ -91,12 +91,14 @@ func (in *Intake) Fetch(ctx context.Context, run *nes.Run) (nes.Fetched, error) 
 	return nes.Fetched{Source: found.source, Parameters: values, Conversions: conversions, Notes: found.notes}, nil
 }
 
-// CheckAddress says what is wrong with an input address as far as its spelling shows, so that a
-// submission can be refused at once and no credential that stands in an address is ever stored.
-// Its error is a *nes.Error with code invalid and a problem of field input_url.
-func CheckAddress(inputURL string) error {
+// CheckAddress says what is wrong with an input address as far as its spelling shows. It needs no
+// server, so the API asks it at submission: no credential that stands in an address is ever stored.
+func CheckAddress(inputURL string) []nes.Problem {
 	_, err := gitsource.Parse(inputURL)
-	return err
+	if e, ok := errors.AsType[*nes.Error](err); ok {
+		return e.Problems
+	}
+	return nil
 }
 
 // Inspection is what a notebook says of itself.

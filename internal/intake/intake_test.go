@@ -240,10 +240,11 @@ func TestInspect(t *testing.T) {
 
 func TestCheckAddress(t *testing.T) {
 	t.Parallel()
-	require.NoError(t, intake.CheckAddress("https://github.com/a/b/blob/main/a.ipynb"))
-	err := intake.CheckAddress("https://raw.githubusercontent.com/a/b/main/a.ipynb?token=AAAA")
-	require.Equal(t, nes.CodeInvalid, nes.CodeOf(err))
-	require.NotContains(t, err.Error(), "AAAA")
+	require.Empty(t, intake.CheckAddress("https://github.com/a/b/blob/main/a.ipynb"))
+	problems := intake.CheckAddress("https://raw.githubusercontent.com/a/b/main/a.ipynb?token=AAAA")
+	require.Len(t, problems, 1)
+	require.Equal(t, "input_url", problems[0].Field)
+	require.NotContains(t, problems[0].Message, "AAAA")
 }
 
 func TestObjects(t *testing.T) {
