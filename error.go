@@ -65,6 +65,9 @@ func Invalid(problems []Problem) error {
 		return nil
 	}
 	msg := problems[0].Field + ": " + problems[0].Message
+	if problems[0].Field == "" {
+		msg = "the request " + problems[0].Message
+	}
 	if n := len(problems) - 1; n > 0 {
 		msg = fmt.Sprintf("%s (and %d more)", msg, n)
 	}
