@@ -41,7 +41,7 @@ var sideways = map[string][]string{
 	"runner/agentapi":     {"runner/journal", "api/problem"},
 	"internal/intake":     {"gitsource"},
 	"runner/record":       {"runner/reduce"},
-	"runner":              {"runner/record"},
+	"runner/agent":        {"runner/executor"},
 }
 
 // owners lists, by prefix, the only packages that may import a large library.

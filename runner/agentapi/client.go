@@ -158,7 +158,9 @@ func (c *Client) try(ctx context.Context, r request) error {
 	case r.take != nil:
 		err = r.take(resp.Body)
 	case r.into != nil:
-		err = json.NewDecoder(io.LimitReader(resp.Body, journal.MaxLaunch)).Decode(r.into)
+		dec := json.NewDecoder(io.LimitReader(resp.Body, journal.MaxLaunch))
+		dec.UseNumber() // parameters keep every digit
+		err = dec.Decode(r.into)
 	}
 	if _, ours := errors.AsType[*nes.Error](err); err != nil && !ours {
 		return nes.Errorf(nes.CodeUnavailable, "read the server's answer: %w", err)

@@ -12,7 +12,7 @@ const (
 	OutputDir   = "run/outputs"       // side files, $NES_OUTPUT_DIR
 	LogFile     = "run/log.txt"       // what driver and exec wrote to stdout and stderr
 	ExitFile    = "run/exit.json"     // Exit: last, by fsync and rename
-	LockFile    = "run/exec.lock"     // locked (flock) by exec as long as it lives; renamed into place when it is locked
+	LockFile    = "run/exec.lock"     // locked (flock) by exec as long as it lives, and before it makes any other file
 	HelperDir   = "run/python"        // driver and helper module, on PYTHONPATH
 )
 

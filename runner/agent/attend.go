@@ -1,0 +1,245 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/runner/agentapi"
+	"github.com/nes-run/nes/runner/journal"
+)
+
+// The files of an attempt's directory on this machine, where the agent and the notebook are
+// processes of one user. The work volume is one of them.
+const (
+	VolumeDir = "volume"           // the work volume
+	OrderFile = "agent/order.json" // Order
+	AliveFile = "agent/alive.lock" // locked (flock) by the agent as long as it lives; holds its process id
+	DoneFile  = "agent/done"       // the agent has nothing more to do
+	AgentLog  = "agent/agent.log"  // what the agent wrote
+	ExecLog   = "agent/exec.log"   // what exec wrote beside the volume's log
+)
+
+// Order is what an attempt on this machine is started with.
+type Order struct {
+	Run        nes.RunID         `json:"run"`
+	Attempt    int               `json:"attempt"`
+	Token      string            `json:"token"`
+	ServerFile string            `json:"server_file"` // holds the server's address, now and after it moved
+	Command    []string          `json:"command"`     // of this program, to which "exec" is added
+	Python     string            `json:"python,omitempty"`
+	CacheDir   string            `json:"cache_dir,omitempty"`
+	Secrets    map[string]string `json:"secrets,omitempty"`
+	Hash       string            `json:"hash"` // of what was to be launched
+}
+
+// ReadOrder reads the order of the attempt at dir.
+func ReadOrder(dir string) (Order, error) {
+	var o Order
+	raw, err := os.ReadFile(filepath.Join(dir, OrderFile))
+	if err == nil {
+		err = json.Unmarshal(raw, &o)
+	}
+	if err != nil {
+		return o, fmt.Errorf("read the attempt's order: %w", err)
+	}
+	return o, nil
+}
+
+// Attend takes the attempt in the directory dir to its end: it fetches, starts exec in a session of
+// its own, which survives this process, and watches. A second one at the same directory returns at once.
+func Attend(ctx context.Context, dir string, finish <-chan struct{}, log *slog.Logger) error {
+	alive, err := claim(filepath.Join(dir, AliveFile))
+	if alive == nil || err != nil {
+		return err
+	}
+	defer alive.Close()
+	o, err := ReadOrder(dir)
+	if err != nil {
+		return err
+	}
+	a := &attendant{dir: dir, order: o, log: log}
+	a.config = Config{
+		Dir: filepath.Join(dir, VolumeDir), Log: log, Finish: finish,
+		Client: agentapi.NewClient(agentapi.Options{
+			Server: FromFile(o.ServerFile), Run: o.Run, Attempt: o.Attempt, Token: o.Token, Log: log, MaxBackoff: time.Second,
+		}),
+		Amend: func(l *journal.Launch) {
+			if l.Python == "" {
+				l.Python = o.Python
+			}
+		},
+	}
+	defer a.config.Client.Close()
+	err = a.run(ctx)
+	if errors.Is(err, agentapi.ErrSuperseded) {
+		err = nil
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, DoneFile), nil, 0o600)
+	}
+	return err
+}
+
+// FromFile reads the server's address anew each time, so that a server may come back elsewhere.
+func FromFile(name string) func() (string, error) {
+	return func() (string, error) {
+		raw, err := os.ReadFile(name)
+		return strings.TrimSpace(string(raw)), err
+	}
+}
+
+// claim takes a lock that lasts as long as this process; nil when another has it.
+func claim(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for tries := 0; ; tries++ {
+		err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) || tries == claimTries {
+			f.Close()
+			return nil, ignore(err, syscall.EWOULDBLOCK)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	}
+	return f, err
+}
+
+// claimTries are enough to outlast whoever only looks whether the lock is taken.
+const claimTries = 20
+
+func ignore(err, what error) error {
+	if errors.Is(err, what) {
+		return nil
+	}
+	return err
+}
+
+type attendant struct {
+	dir    string
+	order  Order
+	config Config
+	log    *slog.Logger
+}
+
+func (a *attendant) run(ctx context.Context) error {
+	v, err := OpenVolume(a.config.Dir)
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	if !v.Begun() {
+		err := a.begin(ctx, v)
+		if e, ok := errors.AsType[*nes.Error](err); ok && e.Reason != "" {
+			return a.config.Client.Exit(ctx, journal.Exit{
+				V: journal.Version, Reason: string(e.Reason), Message: err.Error(), Code: -1,
+				At: float64(time.Now().UnixMicro()) / 1e6, Inferred: true, Unstarted: true,
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return Watch(ctx, a.config)
+}
+
+// begin fetches and starts exec, unless the attempt is to end already.
+func (a *attendant) begin(ctx context.Context, v *Volume) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-a.config.Finish:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := Fetch(ctx, a.config)
+	select {
+	case <-a.config.Finish: // Watch reports that nothing was started
+		return nil
+	default:
+	}
+	if err != nil {
+		return err
+	}
+	a.config.Died, err = a.startExec()
+	return err
+}
+
+// startExec starts exec as the leader of its own session. The result is closed when it has ended.
+func (a *attendant) startExec() (<-chan struct{}, error) {
+	log, err := os.OpenFile(filepath.Join(a.dir, ExecLog), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	args := append(slices.Clone(a.order.Command[1:]), "exec", "-python", a.order.Python, "-cache", a.order.CacheDir, a.config.Dir)
+	cmd := exec.Command(a.order.Command[0], args...)
+	cmd.Env = a.environment()
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, nes.Fail(nes.ReasonInternal, "exec cannot be started: %v", err)
+	}
+	died := make(chan struct{})
+	go func() {
+		defer close(died)
+		if err := cmd.Wait(); err != nil {
+			a.log.Warn("exec ended in error", "error", err)
+		}
+	}()
+	return died, nil
+}
+
+// environment of exec and so of the notebook: this process's, without what is NES's own, with the marks by
+// which every process of the attempt can be found.
+func (a *attendant) environment() []string {
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "NES_") })
+	for name, value := range a.order.Secrets {
+		env = append(env, name+"="+value)
+	}
+	return append(env, Marks(a.order.Run, a.order.Attempt)...)
+}
+
+// Marks are the variables that every process of an attempt's notebook has in its environment.
+func Marks(run nes.RunID, attempt int) []string {
+	return []string{"NES_RUN_ID=" + string(run), "NES_ATTEMPT=" + strconv.Itoa(attempt)}
+}
+
+// Process returns the process id of the agent that attends to the attempt at dir; 0 when none lives.
+func Process(dir string) int {
+	f, err := os.OpenFile(filepath.Join(dir, AliveFile), os.O_RDWR, 0)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	if !errors.Is(flock(f, syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK) {
+		return 0
+	}
+	raw, _ := io.ReadAll(io.LimitReader(f, 20))
+	pid, err := strconv.Atoi(string(raw))
+	if err != nil {
+		return -1 // it lives, and has not written its id yet
+	}
+	return pid
+}
