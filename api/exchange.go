@@ -102,25 +102,14 @@ func (s *Server) handleError(err error, c echo.Context) {
 		x.cut = true
 		return
 	}
-	if h, ok := errors.AsType[*echo.HTTPError](err); ok {
-		writeProblem(c.Response(), r, x, routing(h, r))
-		return
-	}
 	d := problem.From(err)
+	if errors.Is(err, errMethod) {
+		d.Status = http.StatusMethodNotAllowed
+	}
 	if a, ok := errors.AsType[*aboutRun](err); ok {
 		d.Run = a.run
 	}
 	writeProblem(c.Response(), r, x, d)
-}
-
-// routing describes what echo's router says: that a path does not exist or not with this method.
-func routing(h *echo.HTTPError, r *http.Request) problem.Details {
-	d := problem.From(nes.Errorf(nes.CodeNotFound, "there is nothing at %s; /docs lists what there is", r.URL.Path))
-	if h.Code == http.StatusMethodNotAllowed {
-		d = problem.From(nes.Errorf(nes.CodeInvalid, "%s does not take %s; /docs lists what it takes", r.URL.Path, r.Method))
-		d.Status = h.Code
-	}
-	return d
 }
 
 // retryAfter is how many seconds a caller should stay away from what is busy or broken.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -128,7 +129,7 @@ func (s *Server) register() {
 			s.echo.Add(http.MethodHead, r.path, handler)
 		}
 	}
-	s.echo.RouteNotFound("/v1/*", s.enter(nothing, false))
+	s.echo.RouteNotFound("/v1/*", s.enter(s.nothing, false))
 	s.echo.RouteNotFound("/*", s.enter(s.pages, false))
 }
 
@@ -152,17 +153,44 @@ func (s *Server) enter(handler echo.HandlerFunc, open bool) echo.HandlerFunc {
 
 // pages hands everything that is not the API's to Options.Pages.
 func (s *Server) pages(c echo.Context) error {
-	if s.o.Pages == nil {
-		return nothing(c)
+	if s.o.Pages == nil || len(s.takes(c.Request().URL.Path)) > 0 {
+		return s.nothing(c)
 	}
 	exchangeOf(c.Request().Context()).route = "pages"
 	s.o.Pages.ServeHTTP(c.Response(), c.Request())
 	return nil
 }
 
-func nothing(c echo.Context) error {
-	exchangeOf(c.Request().Context()).route = "none"
-	return nes.Errorf(nes.CodeNotFound, "there is nothing at %s; /docs lists what there is", c.Request().URL.Path)
+// errMethod is the error of a path that exists, for another method.
+var errMethod = errors.New("method not allowed")
+
+// nothing answers for a path that does not exist, or not with this method.
+func (s *Server) nothing(c echo.Context) error {
+	r := c.Request()
+	exchangeOf(r.Context()).route = "none"
+	methods := s.takes(r.URL.Path)
+	if len(methods) == 0 {
+		return nes.Errorf(nes.CodeNotFound, "there is nothing at %s; /docs lists what there is", r.URL.Path)
+	}
+	c.Response().Header().Set("Allow", strings.Join(methods, ", "))
+	message := fmt.Sprintf("%s takes %s, not %s", r.URL.Path, strings.Join(methods, " and "), r.Method)
+	return &nes.Error{Code: nes.CodeInvalid, Message: message, Err: errMethod}
+}
+
+// takes lists the methods of the API that a path takes.
+func (s *Server) takes(path string) (methods []string) {
+	parts := strings.Split(path, "/")
+	for _, r := range s.routes() {
+		pattern := strings.Split(r.path, "/")
+		fits := len(pattern) == len(parts) || pattern[len(pattern)-1] == "*" && len(parts) > len(pattern)
+		for i := 0; fits && i < len(pattern); i++ {
+			fits = pattern[i] == parts[i] || pattern[i] == ":id" || pattern[i] == "*"
+		}
+		if fits {
+			methods = append(methods, r.method)
+		}
+	}
+	return methods
 }
 
 // base is where the caller reaches the server, without a last slash.
