@@ -300,3 +300,32 @@ func TestHubForgetsWhoNeverComesBack(t *testing.T) {
 	<-first // told to look again
 	require.Len(t, h.waiters, 1)
 }
+
+// TestHotQueriesUseAnIndex: what is asked all the time does not read all runs, however many there are.
+func TestHotQueriesUseAnIndex(t *testing.T) {
+	t.Parallel()
+	l := openAt(t, filepath.Join(t.TempDir(), "ledger.db"))
+	tests := map[string]string{
+		"SELECT id FROM runs WHERE stage <> 'ended' OR published = 0 ORDER BY id":                       "INDEX runs_unsettled",
+		"SELECT spec FROM runs WHERE team = 'a' AND task_key = 'b' AND task_key <> '' ORDER BY id DESC": "INDEX runs_task",
+		"SELECT spec FROM runs WHERE team IN ('a') ORDER BY id DESC LIMIT 50":                           "INDEX runs_team",
+		"SELECT spec FROM runs WHERE repository = 'a' AND notebook = 'b' ORDER BY id DESC LIMIT 1":      "INDEX runs_notebook",
+		"SELECT spec FROM runs WHERE id < 'x' ORDER BY id DESC LIMIT 50":                                "INDEX sqlite_autoindex_runs_1",
+		"SELECT kind FROM events WHERE seq > 5 AND run_id = 'a' ORDER BY seq LIMIT 10":                  "INDEX events_run",
+		"SELECT kind FROM events WHERE seq > 5 ORDER BY seq LIMIT 10":                                   "INDEX sqlite_autoindex_events_1",
+	}
+	for query, want := range tests {
+		rows, err := l.reads.db.Query("EXPLAIN QUERY PLAN " + query)
+		require.NoError(t, err)
+		var plan strings.Builder
+		require.NoError(t, each(rows, func(rows *sql.Rows) error {
+			var id, parent, unused int
+			var detail string
+			defer func() { plan.WriteString(detail + "\n") }()
+			return rows.Scan(&id, &parent, &unused, &detail)
+		}))
+		require.Contains(t, plan.String(), want, query)
+		require.NotContains(t, plan.String(), "TEMP B-TREE", query)
+	}
+	require.NoError(t, l.Close())
+}
