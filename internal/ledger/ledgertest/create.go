@@ -58,7 +58,7 @@ func forms(t *testing.T, l *ledger.Ledger) {
 }
 
 func largeDocuments(t *testing.T, l *ledger.Ledger) {
-	large, err := json.Marshal(strings.Repeat("한글 and text. ", 400_000))
+	large, err := json.Marshal(strings.Repeat("한글 and text. ", 80_000))
 	require.NoError(t, err)
 	run := submit(t, l, nes.Spec{Parameters: map[string]json.RawMessage{"p": large}, Labels: map[string]string{"l": strings.Repeat("x", 10_000)}})
 	run = apply(t, l, nes.Fetch(&run, noon))
