@@ -44,6 +44,9 @@ func planTree(objects storer.EncodedObjectStorer, tree plumbing.Hash, l Limits) 
 		return nil, err
 	}
 	p.dropLinksThatLeave()
+	if err := p.notePointers(); err != nil {
+		return nil, err
+	}
 	if p.omitted > maxNotes {
 		p.notes = append(p.notes, fmt.Sprintf("%d more entries were left out", p.omitted-maxNotes))
 	}

@@ -104,6 +104,18 @@ func quoteForGit(name string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, "\x01", `\001`).Replace(name) + `"`
 }
 
+func TestPointersOfLFSAreNamed(t *testing.T) {
+	t.Parallel()
+	s := gitsourcetest.NewServer(t)
+	repo := s.NewRepository("a/b")
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("ab", 32) + "\nsize 12345\n"
+	repo.Commit("x", map[string]string{"a.ipynb": "x", "data/.gitattributes": "*.csv filter=lfs -text\n", "data/a.csv": pointer, "data/b.csv": pointer, "data/small.csv": "1,2"})
+	f, err := fetch(t, local(t), s.URL+"/a/b/blob/main/a.ipynb")
+	require.NoError(t, err)
+	require.Equal(t, []string{`2 files are Git LFS pointers instead of their content, such as "data/a.csv": NES does not fetch from LFS`}, f.notes)
+	require.Equal(t, pointer, f.text["data/a.csv"])
+}
+
 // TestTwiceTheSameName has a link and a directory of one name in one tree, so that what is unpacked second would go through the first.
 func TestTwiceTheSameName(t *testing.T) {
 	t.Parallel()
