@@ -36,6 +36,8 @@ type Config struct {
 
 	FetchAllowCIDRs []string `envconfig:"FETCH_ALLOW_CIDRS" desc:"Networks beside the public internet that notebooks may be fetched from, such as 10.0.0.0/8,192.168.1.7/32. A server on loopback may fetch from loopback too."`
 	FetchRoots      []string `envconfig:"FETCH_ROOTS" desc:"Directories whose Git repositories may be run by file:// addresses."`
+	FetchSSHKey     string   `envconfig:"FETCH_SSH_KEY" desc:"File with the private key, without passphrase, by which notebooks are fetched over SSH."`
+	FetchKnownHosts string   `envconfig:"FETCH_SSH_KNOWN_HOSTS" desc:"File of SSH host keys, as ssh-keyscan prints them; a host that is not in it is refused."`
 	AllowedHosts    []string `envconfig:"ALLOWED_HOSTS" desc:"Further names by which a server without tokens may be addressed."`
 
 	MaxRunning int    `envconfig:"MAX_RUNNING" shown:"number of cores" desc:"Notebooks that run at once; further ones wait their turn."`
