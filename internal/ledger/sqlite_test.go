@@ -307,6 +307,7 @@ func TestHotQueriesUseAnIndex(t *testing.T) {
 	l := openAt(t, filepath.Join(t.TempDir(), "ledger.db"))
 	tests := map[string]string{
 		"SELECT id FROM runs WHERE stage <> 'ended' OR published = 0 ORDER BY id":                       "INDEX runs_unsettled",
+		"SELECT COUNT(*) FROM runs WHERE stage <> 'ended'":                                              "INDEX runs_unsettled",
 		"SELECT spec FROM runs WHERE team = 'a' AND task_key = 'b' AND task_key <> '' ORDER BY id DESC": "INDEX runs_task",
 		"SELECT spec FROM runs WHERE team IN ('a') ORDER BY id DESC LIMIT 50":                           "INDEX runs_team",
 		"SELECT spec FROM runs WHERE repository = 'a' AND notebook = 'b' ORDER BY id DESC LIMIT 1":      "INDEX runs_notebook",

@@ -154,11 +154,17 @@ func pagesWhileAdding(t *testing.T, l *ledger.Ledger) {
 }
 
 func events(t *testing.T, l *ledger.Ledger) {
+	last, err := l.LastEvent(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, last)
 	run, other := submit(t, l, nes.Spec{}), submit(t, l, nes.Spec{})
 	require.NoError(t, l.Note(t.Context(), run.ID, "저장소가 응답하지 않음", at(1)))
 	all, err := l.Events(t.Context(), 0, "", 0)
 	require.NoError(t, err)
 	require.Equal(t, []string{"submitted", "submitted", "note"}, kinds(all))
+	last, err = l.LastEvent(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, all[2].Seq, last)
 	require.Equal(t, "저장소가 응답하지 않음", all[2].Message)
 	require.Less(t, all[0].Seq, all[1].Seq)
 	require.Less(t, all[1].Seq, all[2].Seq)

@@ -37,6 +37,24 @@ func publish(t *testing.T, l *ledger.Ledger) {
 	require.Equal(t, []string{"submitted", "ended", "published"}, kinds(seen.events))
 }
 
+func counts(t *testing.T, l *ledger.Ledger) {
+	found, err := l.Counts(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, found)
+	want := map[nes.Stage]int{}
+	for i, stage := range nes.Stages() {
+		for range i + 1 {
+			reach(t, l, stage)
+		}
+		if stage != nes.StageEnded {
+			want[stage] = i + 1
+		}
+	}
+	found, err = l.Counts(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, found)
+}
+
 func lease(t *testing.T, l *ledger.Ledger) {
 	run := submit(t, l, nes.Spec{Lease: nes.Duration(time.Minute)})
 	asked := func(s int) time.Time {

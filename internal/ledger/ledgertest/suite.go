@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) *ledger.Ledger) {
 		{"cancel", cancel},
 		{"cancel against end", cancelAgainstEnd},
 		{"publish", publish},
+		{"counts", counts},
 		{"lease", lease},
 		{"checkpoints", checkpoints},
 		{"filters", filters},
