@@ -22,11 +22,11 @@ import (
 func TestLateOutputBelongsToItsCell(t *testing.T) {
 	t.Parallel()
 	a := newAttempt(t,
-		code("import threading, time\ndef late():\n    time.sleep(0.4)\n    print('late', flush=True)\nth = threading.Thread(target=late)\nth.start()\nprint('early', flush=True)"),
+		code("import contextvars, threading, time\ndef late():\n    time.sleep(0.4)\n    print('late', flush=True)\nth = threading.Thread(target=contextvars.copy_context().run, args=(late,))\nth.start()\nprint('early', flush=True)"),
 		code("print('second', flush=True)\nth.join()\ntime.sleep(0.1)"))
 	requireReason(t, nes.ReasonCompleted, a.run())
 	lines := a.sealed()
-	require.Equal(t, "early\nlate\n", text(lines, 0, "stdout"))
+	require.Equal(t, "early\nlate\n", text(lines, 0, "stdout"), "the other cell said %q", text(lines, 1, "stdout"))
 	require.Equal(t, "second\n", text(lines, 1, "stdout"))
 }
 
@@ -241,7 +241,7 @@ open(os.path.join(os.environ['NES_OUTPUT_DIR'], 'side.txt'), 'w').close()`))
 	requireReason(t, nes.ReasonCompleted, a.run())
 	want := map[string]any{
 		"env":    map[string]any{"NES_RUN_ID": "0190", "NES_ATTEMPT": "1", "NES_OUTPUT_DIR": a.path(journal.OutputDir)},
-		"helper": []string{"nes.py"}, "own": "/users/own",
+		"helper": []string{"_nes_kernel.py", "nes.py"}, "own": "/users/own",
 	}
 	raw, err := json.Marshal(want)
 	require.NoError(t, err)

@@ -144,17 +144,32 @@ func TestTagAllowsAnError(t *testing.T) {
 	require.Equal(t, []string{"0 allowed", "1 ok"}, statuses(a.sealed()))
 }
 
+// TestKernelKilled has a kernel killed right behind a print: what it could not send any more is kept too.
 func TestKernelKilled(t *testing.T) {
 	t.Parallel()
-	a := newAttempt(t, code("x=1"), code("x=2"),
-		code("import os, signal, time\nprint('last words', flush=True)\ntime.sleep(0.1)\nos.kill(os.getpid(), signal.SIGKILL)"),
-		code("x=4"), code("x=5"), code("x=6"))
-	exit := a.run()
-	requireReason(t, nes.ReasonKernelDied, exit)
-	require.Contains(t, exit.Message, "SIGKILL in cell 2")
-	lines := a.sealed()
-	require.Equal(t, []string{"0 ok", "1 ok", "2 died"}, statuses(lines))
-	require.Equal(t, "last words\n", text(lines, 2, "stdout"))
+	for name, tt := range map[string]struct{ print, want string }{
+		"flushed":   {"print('last words', flush=True)", "last words\n"},
+		"unflushed": {"print('first')\nprint('last words 한')", "first\nlast words 한\n"},
+		"long":      {"print('x' * 3_000_000)\nprint('end')", "x\nend\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAttempt(t, code("print('hello')"), code("x=2"),
+				code("import os, signal\n"+tt.print+"\nos.kill(os.getpid(), signal.SIGKILL)"),
+				code("x=4"), code("x=5"), code("x=6"))
+			exit := a.run()
+			requireReason(t, nes.ReasonKernelDied, exit)
+			require.Contains(t, exit.Message, "SIGKILL in cell 2")
+			lines := a.sealed()
+			require.Equal(t, []string{"0 ok", "1 ok", "2 died"}, statuses(lines))
+			require.Equal(t, "hello\n", text(lines, 0, "stdout"))
+			if said := text(lines, 2, "stdout"); name != "long" {
+				require.Equal(t, tt.want, said)
+			} else {
+				require.True(t, strings.HasSuffix(said, tt.want), "the last of it: %d", len(said))
+			}
+		})
+	}
 }
 
 func TestNotebookExits(t *testing.T) {

@@ -8,7 +8,9 @@ import subprocess
 import tempfile
 import time
 
+from . import lastwords
 from .end import End
+from .kernelspec import LAST_WORDS
 
 _SOCKET_PATH_MAX = 90  # a Unix socket's path has 107 bytes at most
 _TAIL = 4096
@@ -25,6 +27,9 @@ class Kernel:
         file = os.path.join(self._directory, "connection.json")
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as f:
             json.dump(self.info, f)
+        last_words = os.path.join(self._directory, LAST_WORDS)
+        lastwords.create(last_words)
+        self.last_words = lastwords.LastWords(last_words)
         self.output, write = os.pipe()
         os.set_blocking(self.output, False)
         self.tail = b""

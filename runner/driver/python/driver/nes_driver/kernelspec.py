@@ -10,9 +10,7 @@ import sys
 
 from .end import End
 
-# IPython's kernel throws output away when more than 1000 messages wait for their reader, which
-# happens when the machine is busy. 23 is zmq.SNDHWM, 0 no limit. Runs once, before the first cell, and leaves no name behind.
-_KEEP_ALL_OUTPUT = "(lambda t: t.schedule(lambda: t.socket.setsockopt(23, 0)))(get_ipython().kernel.iopub_thread)"
+LAST_WORDS = "last-words"  # beside the connection file
 
 _NAME = re.compile(r"^[a-z0-9._\-]+$", re.I)
 
@@ -42,7 +40,8 @@ class Spec:
             argv[0] = sys.executable
         if self.ipython:
             argv.append("--HistoryManager.hist_file=:memory:")  # as nbclient has it: no database in the home directory
-            argv.append("--IPKernelApp.code_to_run=" + _KEEP_ALL_OUTPUT)
+            last_words = os.path.join(os.path.dirname(connection_file), LAST_WORDS)
+            argv.append("--IPKernelApp.code_to_run=__import__('_nes_kernel').start(%r)" % last_words)
         return argv
 
 

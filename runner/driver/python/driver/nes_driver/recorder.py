@@ -20,6 +20,7 @@ class Recorder:
         self._body_max = limits.get("body") or 1 << 20
         self.streams = Streams(journal, limits.get("cell_text") or 8 << 20, side)
         self.on_word = lambda word, value: None
+        self.on_text = lambda name, text: None
 
     def message(self, m, cell):
         """Record an IOPub message that answers the request of a cell, or of none."""
@@ -48,7 +49,9 @@ class Recorder:
         if cell is None:  # what the process wrote while it started: for the log, not for the notebook
             os.write(2, text.encode("utf-8", "replace"))
         else:
-            self.streams.text(cell, "stderr" if content.get("name") == "stderr" else "stdout", text)
+            name = "stderr" if content.get("name") == "stderr" else "stdout"
+            self.on_text(name, text)
+            self.streams.text(cell, name, text)
 
     def _output(self, m, cell):
         raw, content = _body(m.content)

@@ -50,6 +50,7 @@ class Session:
         """Use a kernel that was just started, and greet it."""
         self._kernel = kernel
         self._usage = Usage(kernel.pid)
+        self._recorder.on_text = kernel.last_words.heard
         kernel.connect()
         self._poller = zmq.Poller()
         self._sources = {
@@ -126,6 +127,8 @@ class Session:
         except KernelGone:
             self._drain()
             died = self._reply is None
+            for name, text in self._kernel.last_words.missing() if died else ():
+                self._recorder.streams.text(index, name, text)
         for name in ("cell", "silence", "idle"):
             self._timers.pop(name, None)
         self._close(index, began, died, allowed)
@@ -141,6 +144,7 @@ class Session:
         self._recorder.streams.close(index)
         wall = time.monotonic() - began
         cpu, memory = self._usage.cell(wall)
+        self._kernel.last_words.settled()
         fields = {"wall": round(wall, 6), "cpu": cpu, "mem": memory}
         if died:
             status = self._stopped_status() if self._end else "died"
