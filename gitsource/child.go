@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -33,7 +34,11 @@ func ChildMain(in io.Reader, out io.Writer) int {
 	limitSelf(o.Limits)
 	go func() {
 		_, _ = io.Copy(io.Discard, in)
-		os.Exit(3) // whoever ordered the fetch is gone
+		// Whoever ordered the fetch is gone and will not clean up.
+		if dir, err := os.Getwd(); err == nil && strings.HasPrefix(filepath.Base(dir), dirPrefix) {
+			_ = os.RemoveAll(dir)
+		}
+		os.Exit(3)
 	}()
 	rep := carryOut(o)
 	if err := json.NewEncoder(out).Encode(rep); err != nil {
@@ -90,10 +95,10 @@ func fetch(ctx context.Context, o order) (report, error) {
 	var refused error
 	for _, t := range o.Tries {
 		if refused = fetchOnce(ctx, o, t, store); refused != nil {
-			if _, said := errors.AsType[*pktline.ErrorLine](refused); !said {
-				return report{}, refused
+			if _, said := errors.AsType[*pktline.ErrorLine](refused); said {
+				continue // the server does not give this; the next request asks for something else
 			}
-			continue // the server does not give this; the next request asks for something else
+			return report{}, tooFarBack(o, t, refused)
 		}
 		commit, err := findCommit(store, o.Commit)
 		if errors.Is(err, plumbing.ErrObjectNotFound) {
@@ -108,6 +113,15 @@ func fetch(ctx context.Context, o order) (report, error) {
 		return report{}, refused
 	}
 	return report{}, noCommit(o)
+}
+
+// tooFarBack says, of a search through history that came to a limit, how to do without the search.
+func tooFarBack(o order, t try, err error) error {
+	if t.Depth == 1 || !errors.Is(err, errLimit) {
+		return err
+	}
+	return fail(nes.ReasonSourceTooLarge, err, "commit %s is not the newest of any branch or tag of %s, whose history is larger than may be searched: "+
+		"make a branch or tag at that commit, or have its server allow fetches by commit (uploadpack.allowReachableSHA1InWant)", quote(o.Commit), o.Repository)
 }
 
 func noCommit(o order) error {

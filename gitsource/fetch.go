@@ -28,6 +28,7 @@ func (t *Tree) Close() error { return os.RemoveAll(t.dir) }
 const (
 	bundleFile = "bundle.tar.zst"
 	storeDir   = "git"
+	dirPrefix  = "nes-fetch-"
 	// grace is what the process that fetches gets beyond its time to say why it gave up.
 	grace = 2 * time.Second
 )
@@ -63,7 +64,7 @@ func (c *Client) Fetch(ctx context.Context, r Resolved) (*Tree, error) {
 	case <-ctx.Done():
 		return nil, classify(r.Repository, ctx.Err())
 	}
-	dir, err := os.MkdirTemp(c.options.TempDir, "nes-fetch-")
+	dir, err := os.MkdirTemp(c.options.TempDir, dirPrefix)
 	if err != nil {
 		return nil, nes.Errorf(nes.CodeInternal, "make a directory to fetch into: %w", err)
 	}

@@ -2,6 +2,7 @@ package gitsource_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -191,6 +193,24 @@ func TestLimitsOfSize(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestSearchThroughHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	s := gitsourcetest.NewServer(t)
+	repo := s.NewRepository("a/b")
+	old := repo.Commit("x", map[string]string{"a.ipynb": "x"})
+	for i := range 3 {
+		repo.Commit("more", map[string]string{fmt.Sprint("data", i): strings.Repeat(fmt.Sprintf("%x", sha256.Sum256([]byte{byte(i)})), 1<<14)})
+	}
+	url := s.URL + "/a/b/blob/" + old + "/a.ipynb"
+	l := gitsource.Limits{Pack: 2 << 10}
+	require.Contains(t, fails(t, loopback(l), url, nes.ReasonSourceTooLarge), "make a branch or tag")
+	repo.GitInput("", "-C", repo.Bare, "config", "uploadpack.allowReachableSHA1InWant", "true")
+	f, err := fetch(t, newClient(t, loopback(l)), url)
+	require.NoError(t, err, "a server that gives commits by their id needs no search")
+	require.Equal(t, old, f.commit)
+	require.Len(t, f.files, 1)
+}
+
 // TestMemoryIsBounded fetches a file that is far larger than what is sent of it. The process
 // that fetches is killed, and this one holds nothing of it.
 func TestMemoryIsBounded(t *testing.T) {
@@ -336,7 +356,7 @@ func TestCancelledFetchLeavesNothing(t *testing.T) {
 	require.Empty(t, left)
 }
 
-// TestOrphanEnds proves that the process that fetches does not outlive the one that ordered it.
+// TestOrphanEnds proves that the process that fetches does not outlive the one that ordered it, and cleans up for it.
 func TestOrphanEnds(t *testing.T) {
 	t.Parallel()
 	asked := make(chan struct{}, 1)
@@ -344,7 +364,8 @@ func TestOrphanEnds(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, "fetch-child")
-	cmd.Dir = t.TempDir()
+	cmd.Dir = filepath.Join(t.TempDir(), "nes-fetch-1")
+	require.NoError(t, os.Mkdir(cmd.Dir, 0o700))
 	in, err := cmd.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -356,4 +377,5 @@ func TestOrphanEnds(t *testing.T) {
 	require.NoError(t, in.Close())
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 3, cmd.ProcessState.ExitCode())
+	require.NoDirExists(t, cmd.Dir)
 }
