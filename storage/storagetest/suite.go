@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Bucket) {
 		{"list with delimiter", listDelimiter},
 		{"pages", pages},
 		{"pages beyond 1000", manyPages},
+		{"like a model", likeAModel},
 		{"list while others write", listWhileWriting},
 	}
 	for _, test := range tests {
