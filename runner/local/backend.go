@@ -137,7 +137,7 @@ func (b *Backend) Launch(_ context.Context, j runner.Job) error {
 	if err != nil {
 		return err
 	}
-	if agent.Process(dir) == 0 && !done(dir) {
+	if agent.Process(dir) == 0 && !b.starting(j.Ref) && !done(dir) {
 		return b.start(j.Ref)
 	}
 	return nil

@@ -37,7 +37,7 @@ func (b *Backend) Observe(_ context.Context, ref runner.Ref) (runner.Observation
 		o.Exit = &e
 	}
 	execLives := v.Alive()
-	attended := pid != 0 || b.revive(ref, &o)
+	attended := pid != 0 || b.starting(ref) || b.revive(ref, &o)
 	switch {
 	case execLives:
 		o.Phase = runner.PhaseRunning
@@ -49,6 +49,13 @@ func (b *Backend) Observe(_ context.Context, ref runner.Ref) (runner.Observation
 		o.Phase = runner.PhaseGone
 	}
 	return o, nil
+}
+
+// starting reports whether this process has started an agent that has not ended; it may not have taken its lock yet.
+func (b *Backend) starting(ref runner.Ref) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.watched[ref.Name()] != 0
 }
 
 const (
