@@ -3,6 +3,7 @@ package local_test
 import (
 	"bufio"
 	"context"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +39,7 @@ func TestRunningNotebookSurvivesTheServer(t *testing.T) {
 	t.Parallel()
 	dir := testDir(t)
 	first := server(t, dir)
-	l, err := ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"), nil)
+	l, err := ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	outside := &stack{dir: dir, ledger: l}
 	id := outside.submit(t, nes.Spec{InputURL: notebook("print('once')", ticks)}).ID
@@ -64,7 +65,7 @@ func TestServerKilledAgainAndAgainLosesNoRun(t *testing.T) {
 	t.Parallel()
 	dir := testDir(t)
 	cmd := server(t, dir)
-	l, err := ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"), nil)
+	l, err := ledger.Open(context.Background(), filepath.Join(dir, "ledger.db"), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	outside := &stack{dir: dir, ledger: l}
 	var ids []nes.RunID
