@@ -51,6 +51,14 @@ type Config struct {
 
 // Load reads the environment and the file that it names.
 func Load() (Config, error) {
+	for _, v := range Variables() {
+		// Empty is as good as unset, but the library takes it for a wrong number.
+		if value, set := os.LookupEnv(v.Name); set && value == "" {
+			if err := os.Unsetenv(v.Name); err != nil {
+				return Config{}, fmt.Errorf("unset %s: %w", v.Name, err)
+			}
+		}
+	}
 	var c Config
 	if err := envconfig.Process(prefix, &c); err != nil {
 		return Config{}, asProblem(err)

@@ -41,7 +41,7 @@ func TestEverythingWrongIsNamed(t *testing.T) {
 	t.Parallel()
 	_, err := config.Config{
 		DataDir: t.TempDir(), Addr: "8080", Ledger: "postgres://u:hunter2@h/db", Bucket: "relative", Backend: "kube", Server: "nes.example.com",
-		PublicURL: "https://user:hunter2@example.com", URLPrefix: "nes/", FetchAllowCIDRs: []string{"10.0.0.0/8", "x"}, FetchRoots: []string{"here"},
+		PublicURL: "https://user:hunter2@example.com", URLPrefix: "nes/", FetchAllowCIDRs: []string{"10.0.0.0/8", "x"}, FetchRoots: []string{"here"}, FetchSSHKey: "/does/not/exist",
 		MaxRunning: -1, LogLevel: "loud", LogFormat: "xml", File: "/does/not/exist",
 	}.Complete()
 	var e *nes.Error
@@ -54,7 +54,7 @@ func TestEverythingWrongIsNamed(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"NES_CONFIG", "NES_ADDR", "NES_LEDGER", "NES_BUCKET", "NES_BACKEND", "NES_SERVER", "NES_PUBLIC_URL", "NES_URL_PREFIX",
-		"NES_FETCH_ALLOW_CIDRS", "NES_FETCH_ROOTS", "NES_MAX_RUNNING", "NES_LOG_LEVEL", "NES_LOG_FORMAT",
+		"NES_FETCH_ALLOW_CIDRS", "NES_FETCH_ROOTS", "NES_FETCH_SSH_KEY", "NES_MAX_RUNNING", "NES_LOG_LEVEL", "NES_LOG_FORMAT",
 	}, fields)
 }
 
@@ -73,6 +73,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	t.Setenv("NES_DATA_DIR", t.TempDir())
 	t.Setenv("NES_ADDR", "")
+	t.Setenv("NES_INSECURE", "")
 	t.Setenv("NES_MAX_RUNNING", "3")
 	t.Setenv("NES_FETCH_ALLOW_CIDRS", "127.0.0.0/8,10.0.0.0/8")
 	t.Setenv("NES_TOKEN", "secret-token")
@@ -114,9 +115,9 @@ runtimes:
     python: /opt/venv/bin/python
     default: true
 profiles:
-  - name: default
-    timeout: 1h
-    cell_timeout: 90
+  - name: nightly
+    max_running: 4
+timeout: 1h
 tokens:
   - name: ana
     team: risk
@@ -125,8 +126,8 @@ tokens:
 `))
 	require.NoError(t, err)
 	require.Equal(t, "/opt/venv/bin/python", site.Runtimes[0].Python)
-	require.EqualValues(t, 3600e9, site.Profiles[0].Timeout)
-	require.EqualValues(t, 90e9, site.Profiles[0].CellTimeout)
+	require.EqualValues(t, 3600e9, site.Timeout)
+	require.Equal(t, 4, site.Profiles[0].MaxRunning)
 	require.Equal(t, "ana", site.Tokens[0].Name)
 	empty, err := config.ReadSite(write(t, ""))
 	require.NoError(t, err)
@@ -140,10 +141,10 @@ func TestSiteErrors(t *testing.T) {
 		{"two unknown keys", "a: 1\nb: 2\n", `line 1: unknown key "a"; line 2: unknown key "b"`},
 		{"not YAML", "runtimes: [", "line 1"},
 		{"wrong type", "runtimes: yes please\n", "line 1: cannot unmarshal"},
-		{"bad duration", "profiles:\n  - name: a\n    timeout: soon\n", `line 3: "soon" is not a duration`},
+		{"bad duration", "profiles: []\n\ntimeout: soon\n", `line 3: "soon" is not a duration`},
 		{"two documents", "runtimes: []\n---\nruntimes: []\n", "more than one YAML document"},
 		{"double name", "runtimes:\n - {name: a, python: /x}\n - {name: a, python: /y}\n", "runtimes[1]"},
-		{"two defaults", "profiles:\n - {name: a, default: true}\n - {name: b, default: true}\n", "only one may be the default"},
+		{"two defaults", "runtimes:\n - {name: a, python: /x, default: true}\n - {name: b, python: /y, default: true}\n", "only one may be the default"},
 		{"short token", "tokens:\n - {name: a, team: b, token: short}\n", "tokens[0].token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

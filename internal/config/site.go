@@ -20,6 +20,8 @@ type Site struct {
 	Runtimes []Runtime      `yaml:"runtimes"`
 	Profiles []Profile      `yaml:"profiles"`
 	Tokens   []access.Token `yaml:"tokens"`
+	// Timeout is the executing time of runs that set none; 0 is none.
+	Timeout duration `yaml:"timeout"`
 }
 
 // Runtime is a named environment that notebooks run in.
@@ -31,10 +33,8 @@ type Runtime struct {
 
 // Profile is a named allowance.
 type Profile struct {
-	Name        string   `yaml:"name"`
-	Default     bool     `yaml:"default"`      // for runs that name no profile
-	Timeout     duration `yaml:"timeout"`      // executing time of runs that say nothing; 0 is none
-	CellTimeout duration `yaml:"cell_timeout"` // time of one cell for runs that say nothing; 0 is none
+	Name       string `yaml:"name"`
+	MaxRunning int    `yaml:"max_running"` // of its runs at once; 0 is no limit of its own
 }
 
 // duration is nes.Duration in YAML.
@@ -113,16 +113,12 @@ func (s Site) validate() error {
 	if defaults > 1 {
 		add("runtimes: only one may be the default")
 	}
-	names, defaults = map[string]bool{}, 0
+	names = map[string]bool{}
 	for i, p := range s.Profiles {
-		if p.Name == "" || names[p.Name] {
-			add("profiles[%d]: a name of its own is needed", i)
+		if p.Name == "" || names[p.Name] || p.MaxRunning < 0 {
+			add("profiles[%d]: a name of its own is needed, and a max_running that is not negative", i)
 		}
 		names[p.Name] = true
-		defaults += count(p.Default)
-	}
-	if defaults > 1 {
-		add("profiles: only one may be the default")
 	}
 	if _, err := access.NewTokens(s.Tokens); err != nil {
 		add("%v", err)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -32,6 +33,8 @@ func (c Config) validate() []nes.Problem {
 	for _, dir := range c.FetchRoots {
 		v.check(filepath.IsAbs(dir), "NES_FETCH_ROOTS", "%q is no absolute path", dir)
 	}
+	v.readable("NES_FETCH_SSH_KEY", c.FetchSSHKey)
+	v.readable("NES_FETCH_SSH_KNOWN_HOSTS", c.FetchKnownHosts)
 	v.check(c.MaxRunning > 0 && c.MaxRunning <= 10_000, "NES_MAX_RUNNING", "%d is not between 1 and 10000", c.MaxRunning)
 	v.check(new(slog.Level).UnmarshalText([]byte(c.LogLevel)) == nil, "NES_LOG_LEVEL", "%q is not debug, info, warn or error", c.LogLevel)
 	v.oneOf("NES_LOG_FORMAT", c.LogFormat, "text", "json")
@@ -70,6 +73,17 @@ func (v *validator) webURL(variable, value string, schemes ...string) {
 	ok := err == nil && slices.Contains(schemes, u.Scheme) && (u.Host != "" || u.Scheme == "unix" && u.Path != "") && u.RawQuery == "" && u.Fragment == ""
 	v.check(ok, variable, "%q is no address: write it like https://nes.example.com", redactURL(value))
 	v.check(err != nil || u.User == nil, variable, "holds a credential: put the token into NES_TOKEN")
+}
+
+func (v *validator) readable(variable, path string) {
+	if path == "" {
+		return
+	}
+	f, err := os.Open(path)
+	v.check(err == nil, variable, "cannot be read: %v", err)
+	if err == nil {
+		_ = f.Close() // nothing was written
+	}
 }
 
 // parsePrefix reads a network, or one address.

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/nes-run/nes/api"
+	"github.com/nes-run/nes/gitsource"
+	"github.com/nes-run/nes/internal/access"
+	"github.com/nes-run/nes/internal/intake"
+	"github.com/nes-run/nes/internal/ledger"
+	"github.com/nes-run/nes/storage/file"
+	"github.com/nes-run/nes/viewer"
+)
+
+// assemble opens what the server stands on, starts what executes runs, and returns the server's handler.
+func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (http.Handler, error) {
+	c := a.o.Config
+	bucket, err := file.Open(strings.TrimPrefix(c.Bucket, "file://"))
+	if err != nil {
+		return nil, err
+	}
+	led, err := ledger.Open(ctx, c.Ledger, a.log)
+	if err != nil {
+		return nil, err
+	}
+	a.later("ledger", func(context.Context) error { return led.Close() })
+	git, err := gitsource.New(a.gitOptions())
+	if err != nil {
+		return nil, err
+	}
+	in := intake.New(intake.Options{Bucket: bucket, Git: git, TempDir: a.tempDir(), Log: a.log})
+	records, kick, err := a.execute(ctx, led, bucket, in)
+	if err != nil {
+		return nil, err
+	}
+	pages := a.pages(viewer.Options{Runs: led, Records: records, Log: a.log, Prefix: c.URLPrefix, SpoolDir: a.tempDir()})
+	server := api.New(api.Options{
+		Ledger: led, Records: records, Intake: in,
+		Gate: access.NewGate(access.GateOptions{Tokens: tokens, PublicURL: c.PublicURL, Hosts: c.AllowedHosts, AnyHost: c.Insecure}),
+		Log:  a.log, Pages: pages, Kick: kick, PublicURL: a.publicURL(), Version: a.o.Version,
+	})
+	return below(c.URLPrefix, server.Handler()), nil
+}
+
+func (a *App) gitOptions() gitsource.Options {
+	c := a.o.Config
+	return gitsource.Options{
+		Reach:     gitsource.Reach{AllowCIDRs: c.AllowedPrefixes(), AllowLoopback: access.Loopback(c.Addr)},
+		SSH:       gitsource.SSH{KeyFile: c.FetchSSHKey, KnownHosts: c.FetchKnownHosts},
+		FileRoots: c.FetchRoots, TempDir: a.tempDir(), Log: a.log,
+	}
+}
+
+// tempDir is on the same disk as everything else, so that large files are never copied across.
+func (a *App) tempDir() string { return filepath.Join(a.o.Config.DataDir, "tmp") }
+
+// publicURL is empty where links are best made of the address that each request used.
+func (a *App) publicURL() string {
+	if a.o.Config.PublicURL == "" && a.o.Config.URLPrefix != "" {
+		return a.local()
+	}
+	return a.o.Config.PublicURL
+}
+
+// pages makes the viewer when somebody first looks: a command that runs one notebook never does.
+func (a *App) pages(o viewer.Options) http.Handler {
+	made := sync.OnceValue(func() http.Handler { return viewer.New(o) })
+	prefix := a.o.Config.URLPrefix
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if prefix != "" { // which the viewer expects, and below has taken away
+			r = r.Clone(r.Context())
+			r.URL.Path = prefix + r.URL.Path
+			if r.URL.RawPath != "" {
+				r.URL.RawPath = prefix + r.URL.RawPath
+			}
+		}
+		made().ServeHTTP(w, r)
+	})
+}
+
+// below serves h below a path.
+func below(prefix string, h http.Handler) http.Handler {
+	if prefix == "" {
+		return h
+	}
+	mux := http.NewServeMux()
+	mux.Handle(prefix+"/", http.StripPrefix(prefix, h))
+	return mux
+}
