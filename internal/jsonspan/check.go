@@ -101,11 +101,14 @@ func (c *Checker) write(p []byte) error {
 		return ErrEncoding
 	}
 	for i := 0; i < len(p); {
-		if c.st == inString {
+		switch c.st {
+		case inString:
 			i += plain(p[i:])
-			if i == len(p) {
-				break
-			}
+		case inInt, inFrac:
+			i += digits(p[i:])
+		}
+		if i == len(p) {
+			break
 		}
 		if err := c.step(p[i]); err != nil {
 			return err
@@ -154,6 +157,15 @@ func plain(p []byte) int {
 		if b := p[i]; b < 0x20 || b == '"' || b == '\\' {
 			break
 		}
+	}
+	return i
+}
+
+// digits returns how many digits p begins with.
+func digits(p []byte) int {
+	i := 0
+	for i < len(p) && p[i] >= '0' && p[i] <= '9' {
+		i++
 	}
 	return i
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"strings"
 
 	"github.com/nes-run/nes"
@@ -97,6 +98,7 @@ func readV4(doc fields, minor int) (*Notebook, error) {
 }
 
 func readCell(f fields) Cell {
+	whole := maps.Clone(f)
 	c := Cell{
 		Type:     text(f["cell_type"]),
 		ID:       text(f["id"]),
@@ -110,13 +112,18 @@ func readCell(f fields) Cell {
 		_ = json.Unmarshal(f["execution_count"], &c.ExecutionCount)
 		return c
 	}
-	for _, k := range []string{"outputs", "execution_count"} {
-		if v, ok := f[k]; ok && c.Type != Markdown && c.Type != Raw {
-			c.Extra[k] = v
+	if !c.known() {
+		for _, k := range []string{"source", "outputs", "execution_count"} {
+			if v, ok := whole[k]; ok {
+				c.Extra[k] = v
+			}
 		}
 	}
 	return c
 }
+
+// known tells whether the type is one of this version of the format; of others everything is kept as it is.
+func (c *Cell) known() bool { return c.Type == Code || c.Type == Markdown || c.Type == Raw }
 
 // text joins nbformat's "string or list of strings".
 func text(raw json.RawMessage) string { return joined(raw, "") }

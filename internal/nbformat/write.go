@@ -98,7 +98,10 @@ func (w *writer) text(s string) {
 
 func (w *writer) cell(c *Cell, outputs func(io.Writer) error) {
 	f := maps.Clone(orEmpty(c.Extra))
-	f["cell_type"], f["metadata"], f["source"] = encode(c.Type), encode(orEmpty(c.Metadata)), encode(lines(c.Source))
+	f["cell_type"], f["metadata"] = encode(c.Type), encode(orEmpty(c.Metadata))
+	if c.known() {
+		f["source"] = encode(lines(c.Source))
+	}
 	if c.ID != "" {
 		f["id"] = encode(c.ID)
 	}

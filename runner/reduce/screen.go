@@ -31,7 +31,13 @@ const (
 
 // write prints text, and passes on the lines that are complete.
 func (s *screen) write(out *strings.Builder, text string) {
-	for _, r := range text {
+	for text != "" {
+		if n := s.plain(text); n > 0 {
+			text = text[n:]
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(text)
+		text = text[n:]
 		if s.skip != skipNothing && r != '\n' {
 			s.sequence(r)
 			continue
@@ -51,6 +57,21 @@ func (s *screen) write(out *strings.Builder, text string) {
 			s.print(out, r)
 		}
 	}
+}
+
+// plain prints the printable ASCII that text begins with, as far as the line has room, and returns its length.
+func (s *screen) plain(text string) int {
+	if s.skip != skipNothing || s.redraw || len(s.line) >= maxScreenLine {
+		return 0
+	}
+	n := 0
+	for most := min(len(text), maxScreenLine-len(s.line)); n < most && text[n] >= ' ' && text[n] <= '~'; {
+		n++
+	}
+	if n > 0 {
+		s.line, s.begun = append(s.line, text[:n]...), true
+	}
+	return n
 }
 
 func (s *screen) print(out *strings.Builder, r rune) {

@@ -1,0 +1,206 @@
+package reduce_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/nes-run/nes/runner/executor"
+	"github.com/nes-run/nes/runner/journal"
+	"github.com/nes-run/nes/runner/reduce"
+)
+
+var update = flag.Bool("update", false, "record golden journals with the real driver, and what papermill makes of the same notebooks")
+
+const (
+	childEnv = "NES_REDUCE_TEST_EXEC" // work volume that this process executes
+	cacheEnv = "NES_REDUCE_TEST_CACHE"
+)
+
+// TestMain lets the test binary be the process that executes a notebook.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childEnv); dir != "" {
+		if _, err := executor.Run(context.Background(), dir, executor.Options{CacheDir: os.Getenv(cacheEnv)}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(3)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// python is the interpreter of the reference runtime.
+func python(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv("NES_PYTHON")
+	if path == "" {
+		path, _ = filepath.Abs("../../.venv/bin/python")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("no notebook runtime: set NES_PYTHON or run make runtime (%v)", err)
+	}
+	return path
+}
+
+// papermills are processes that execute notebooks with papermill, one at a time each.
+type papermills chan *papermill
+
+type papermill struct {
+	in  io.WriteCloser
+	out *bufio.Scanner
+}
+
+func startPapermills(t *testing.T, python string, n int) papermills {
+	t.Helper()
+	all := make(papermills, n)
+	for range n {
+		cmd := exec.Command(python, "testdata/reference.py")
+		cmd.Stderr = io.Discard
+		in, err := cmd.StdinPipe()
+		require.NoError(t, err)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() {
+			in.Close()
+			_ = cmd.Wait()
+		})
+		all <- &papermill{in, bufio.NewScanner(out)}
+	}
+	return all
+}
+
+// execute returns the notebook that papermill made.
+func (all papermills) execute(t *testing.T, dir, in, kernel string) []byte {
+	t.Helper()
+	p := <-all
+	defer func() { all <- p }()
+	out := filepath.Join(t.TempDir(), "out.ipynb")
+	job, err := json.Marshal(map[string]string{"in": in, "out": out, "cwd": dir, "kernel": kernel})
+	require.NoError(t, err)
+	_, err = p.in.Write(append(job, '\n'))
+	require.NoError(t, err)
+	require.True(t, p.out.Scan(), "papermill's process ended")
+	raw, err := os.ReadFile(out)
+	require.NoError(t, err, "papermill: %s", p.out.Text())
+	return raw
+}
+
+// volume is a work volume after an execution.
+type volume struct{ dir string }
+
+// executed runs a notebook with the real driver.
+func executed(t *testing.T, python, cache string, s specimen) volume {
+	t.Helper()
+	v := volume{t.TempDir()}
+	launch, err := json.Marshal(journal.Launch{
+		V: 1, RunID: "00000000-0000-7000-8000-000000000000", Attempt: 1, Notebook: "notebook.ipynb", KernelName: s.kernel, Python: python, RunTimeout: 60,
+	})
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Join(v.dir, journal.WorkDir), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(v.dir, journal.RunDir), 0o755))
+	require.NoError(t, os.WriteFile(v.path("work/notebook.ipynb"), s.source, 0o644))
+	require.NoError(t, os.WriteFile(v.path(journal.LaunchFile), launch, 0o644))
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+v.dir, cacheEnv+"="+cache)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return v
+}
+
+func (v volume) path(name string) string { return filepath.Join(v.dir, filepath.FromSlash(name)) }
+
+func (v volume) read(t *testing.T, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(v.path(name))
+	require.NoError(t, err)
+	return raw
+}
+
+func (v volume) disk(t *testing.T) disk {
+	t.Helper()
+	d := disk{strings.NewReader(string(v.read(t, journal.JournalFile))), map[string]string{}}
+	entries, _ := os.ReadDir(v.path(journal.BlobDir))
+	for _, e := range entries {
+		d.blobs[e.Name()] = string(v.read(t, journal.BlobDir+"/"+e.Name()))
+	}
+	return d
+}
+
+// TestTheReducerEqualsPapermill executes every notebook of the corpus twice, with papermill and with the real
+// driver, and compares the notebooks.
+func TestTheReducerEqualsPapermill(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("executes a hundred notebooks: not with -short")
+	}
+	python := python(t)
+	all := corpus(t)
+	require.GreaterOrEqual(t, len(all), 60)
+	reference := startPapermills(t, python, 2)
+	cache := t.TempDir()
+	t.Run("corpus", func(t *testing.T) {
+		for _, s := range all {
+			t.Run(s.name, func(t *testing.T) {
+				t.Parallel()
+				v := executed(t, python, cache, s)
+				want := normal(t, reference.execute(t, v.path(journal.WorkDir), v.path("work/notebook.ipynb"), s.kernel), s.ids)
+				input, d := v.read(t, journal.InputFile), v.disk(t)
+				lines := string(v.read(t, journal.JournalFile))
+				state := feed(t, input, lines)
+				got := normal(t, written(t, state, d, reduce.Stamp{}), s.ids)
+				require.Zero(t, state.Ignored())
+				forgiveCleanExit(want)
+				require.Equal(t, pretty(t, want), pretty(t, got))
+				if *update {
+					record(t, s, v, string(input), lines, pretty(t, want))
+				}
+			})
+		}
+	})
+}
+
+// forgiveCleanExit mends papermill's notebook where a cell left with sys.exit(0): papermill calls
+// the run a success, and the cell failed.
+func forgiveCleanExit(want any) {
+	nb := want.(map[string]any)
+	for _, c := range nb["cells"].([]any) {
+		c := c.(map[string]any)
+		outputs, _ := c["outputs"].([]any)
+		for _, o := range outputs {
+			o := o.(map[string]any)
+			if o["ename"] != "SystemExit" || o["evalue"] != "" && o["evalue"] != "0" {
+				continue
+			}
+			pm := c["metadata"].(map[string]any)["papermill"].(map[string]any)
+			pm["status"], pm["exception"] = "completed", false
+			nb["metadata"].(map[string]any)["papermill"].(map[string]any)["exception"] = nil
+		}
+	}
+}
+
+// record keeps a journal of the real driver, so that the pure Go part is tested without Python.
+func record(t *testing.T, s specimen, v volume, input, lines, want string) {
+	t.Helper()
+	dir := filepath.Join("testdata/golden", s.name)
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	home := filepath.Dir(filepath.Dir(python(t)))
+	clean := strings.NewReplacer(home, "/opt/python", v.dir, "/volume").Replace
+	for name, text := range map[string]string{"input.ipynb": input, "journal.jsonl": lines, "want.json": want} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(clean(text)), 0o644))
+	}
+	for sum, body := range v.disk(t).blobs {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "blobs"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "blobs", sum), []byte(body), 0o644))
+	}
+}
