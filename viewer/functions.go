@@ -25,6 +25,7 @@ func (v *viewer) functions() template.FuncMap {
 		"size":     render.Size,
 		"compact":  compact,
 		"indented": indented,
+		"contains": strings.Contains,
 		"add":      func(a, b int) int { return a + b },
 	}
 }

@@ -19,6 +19,10 @@ func (r *Renderer) Cell(d *Document, i int) template.HTML {
 	m.attr("data-cell", fmt.Sprint(i))
 	m.attr("data-v", c.Fingerprint()+endedMark(d))
 	m.attr("aria-label", strings.TrimSpace(fmt.Sprintf("Cell %d%s", i+1, state.suffix())))
+	if c.Type == "markdown" && c.HasTag("papermill-error-cell-tag") {
+		m.lit(` hidden></article>`) // papermill's banner, in whose place the page has its own
+		return m.html()
+	}
 	m.lit(`>`)
 	m.gutter(c, i, state)
 	m.lit(`<div class="body">`)
@@ -123,7 +127,7 @@ func (m *markup) gutter(c *notebook.Cell, i int, s state) {
 	}
 	m.lit(`]</a>`)
 	if s.sign != "" {
-		m.lit(`<span class="state"><span aria-hidden="true">`)
+		m.lit(` <span class="state"><span aria-hidden="true">`)
 		m.text(s.sign)
 		m.lit(`</span>`)
 		if s.word != "" {
@@ -139,11 +143,11 @@ func (m *markup) gutter(c *notebook.Cell, i int, s state) {
 func (m *markup) time(c *notebook.Cell) {
 	switch {
 	case c.Run.Status == notebook.Running && c.Run.Start != nil:
-		m.lit(`<span class="took"`)
+		m.lit(` <span class="took"`)
 		m.attr("data-since", c.Run.Start.Format("2006-01-02T15:04:05.000Z"))
 		m.lit(`></span>`)
 	case c.Run.Seconds > 0:
-		m.lit(`<span class="took"`)
+		m.lit(` <span class="took"`)
 		m.attr("title", tooltip(c.Run))
 		m.lit(`>`)
 		m.text(Seconds(c.Run.Seconds))
@@ -191,8 +195,6 @@ func (m *markup) tags(c *notebook.Cell) {
 
 func (r *Renderer) source(m *markup, d *Document, c *notebook.Cell, i int) {
 	switch {
-	case c.HasTag("papermill-error-cell-tag"): // papermill's banner; the page has one of its own
-		m.lit(`<p class="problem">papermill’s note on the failed cell, which this page marks itself.</p>`)
 	case kind(c) == "markdown":
 		m.lit(`<div class="prose">`)
 		m.safe(r.Markdown(d, c, heading(c), fmt.Sprintf("%d-", i)))

@@ -12,6 +12,7 @@ import (
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
+	extast "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/renderer"
 	"github.com/yuin/goldmark/renderer/html"
@@ -39,11 +40,11 @@ func newMarkdown() goldmark.Markdown {
 
 // Markdown renders Markdown. Headings get ids with the prefix; attachments are looked up in c, which may be nil.
 func (r *Renderer) Markdown(d *Document, c *notebook.Cell, source, prefix string) template.HTML {
-	if len(source) > maxMarkdown {
-		return boxed("Markdown of "+size(int64(len(source)))+", shown as text", source)
+	if len(source) > maxMarkdown || hostile(source) {
+		return boxed("Markdown of "+size(int64(len(source)))+", shown as text", source[:min(len(source), maxText)])
 	}
 	src := []byte(source)
-	ctx := parser.NewContext(parser.WithIDs(&headingIDs{prefix: prefix, seen: map[string]bool{}}))
+	ctx := parser.NewContext(parser.WithIDs(&headingIDs{prefix: prefix, seen: map[string]int{}}))
 	md := r.markdown()
 	doc := md.Parser().Parse(text.NewReader(src), parser.WithContext(ctx))
 	d.placeImages(doc, c)
@@ -52,6 +53,41 @@ func (r *Renderer) Markdown(d *Document, c *notebook.Cell, source, prefix string
 		return boxed("Markdown that cannot be shown", source)
 	}
 	return r.sanitise(buf.String())
+}
+
+// hostile knows the shapes of Markdown for which the parser's time grows with the square of the text:
+// links that are never closed, and quotes and lists nested deeper than any person writes.
+func hostile(source string) bool {
+	const links, depth = 1000, 40
+	if strings.Count(source, "](") > links && strings.Count(source, ")") < links/2 {
+		return true
+	}
+	for line := range strings.Lines(source) {
+		if markers(line) > depth {
+			return true
+		}
+	}
+	return false
+}
+
+// markers counts the marks of quotes and list items with which a line begins.
+func markers(line string) (n int) {
+	for i := range len(line) {
+		switch c := line[i]; c {
+		case ' ', '\t':
+		case '>':
+			n++
+		case '-', '*', '+':
+			if i+1 < len(line) && (line[i+1] == ' ' || line[i+1] == '\t') {
+				n++
+				continue
+			}
+			return n
+		default:
+			return n
+		}
+	}
+	return n
 }
 
 // placeImages points the images of a Markdown document at their attachments.
@@ -89,18 +125,16 @@ func (d *Document) attachment(c *notebook.Cell, name string) string {
 // headingIDs makes the ids of headings: "h-<cell>-<words>". No name with a hyphen can stand in for a property of the page's document.
 type headingIDs struct {
 	prefix string
-	seen   map[string]bool
+	seen   map[string]int
 }
 
 func (h *headingIDs) Generate(value []byte, _ ast.NodeKind) []byte {
 	words := strings.FieldsFunc(strings.ToLower(valid(string(value))), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	name := []rune(strings.Join(words, "-"))
-	base := "h-" + h.prefix + string(name[:min(len(name), 48)])
-	id := base
-	for n := 2; h.seen[id]; n++ {
-		id = fmt.Sprintf("%s-%d", base, n)
+	id := "h-" + h.prefix + string(name[:min(len(name), 48)])
+	if h.seen[id]++; h.seen[id] > 1 {
+		id = fmt.Sprintf("%s--%d", id, h.seen[id])
 	}
-	h.seen[id] = true
 	return []byte(id)
 }
 
@@ -113,6 +147,7 @@ type nodes struct{}
 func (n nodes) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 	reg.Register(ast.KindFencedCodeBlock, n.fence)
 	reg.Register(ast.KindImage, n.image)
+	reg.Register(extast.KindTaskCheckBox, n.task)
 	reg.Register(passthrough.KindPassthroughInline, n.math)
 	reg.Register(passthrough.KindPassthroughBlock, n.mathBlock)
 }
@@ -123,6 +158,16 @@ func (nodes) fence(w util.BufWriter, source []byte, node ast.Node, entering bool
 		_, _ = w.WriteString("<pre><code>" + string(highlight(string(block.Lines().Value(source)), string(block.Language(source)))) + "</code></pre>\n")
 	}
 	return ast.WalkSkipChildren, nil
+}
+
+// task writes the box of a task as a sign: a page shows what was done and offers nothing to tick.
+func (nodes) task(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	if entering && node.(*extast.TaskCheckBox).IsChecked {
+		_, _ = w.WriteString(`<span class="task" title="done">☑</span> `)
+	} else if entering {
+		_, _ = w.WriteString(`<span class="task" title="open">☐</span> `)
+	}
+	return ast.WalkContinue, nil
 }
 
 func (nodes) math(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {

@@ -42,7 +42,7 @@ const (
 	maxText     = 256 << 10 // of one output
 	maxAllText  = 8 << 20   // of all outputs, shared equally when they are more
 	minText     = 4 << 10
-	maxMarkdown = 128 << 10
+	maxMarkdown = 48 << 10
 	maxHTML     = 512 << 10 // larger tables are shown in a frame
 	maxDataURL  = 12 << 10  // larger images have an address of their own
 )

@@ -9,9 +9,9 @@ import (
 
 // Of long output these many lines at the beginning and at the end stay open.
 const (
-	openHead = 120
-	openTail = 40
-	minFold  = 60 // fewer lines than these are not worth a fold
+	openHead = 60
+	openTail = 20
+	minFold  = 40 // fewer lines than these are not worth a fold
 )
 
 // stream renders what a cell printed.

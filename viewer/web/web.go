@@ -60,7 +60,15 @@ func palette() string {
 	var b strings.Builder
 	for n := 16; n < 256; n++ {
 		red, green, blue := colour(n)
-		fmt.Fprintf(&b, ".an-f%d{color:#%02x%02x%02x}.an-g%d{background:#%02x%02x%02x}\n", n, red, green, blue, n, red, green, blue)
+		text := "000"
+		if 299*red+587*green+114*blue < 128_000 { // how bright an eye finds it
+			text = "fff"
+		}
+		fmt.Fprintf(&b, ".an-g%d{background:#%02x%02x%02x;color:#%s}\n", n, red, green, blue, text)
+	}
+	for n := 16; n < 256; n++ {
+		red, green, blue := colour(n)
+		fmt.Fprintf(&b, ".an-f%d{color:#%02x%02x%02x}\n", n, red, green, blue)
 	}
 	return b.String()
 }

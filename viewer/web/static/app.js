@@ -27,7 +27,7 @@
     for (const el of document.querySelectorAll("time[datetime]")) {
       const date = new Date(el.dateTime);
       el.title = date.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
-      set(el, ago(date));
+      set(el, el.classList.contains("exact") ? date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" }) : ago(date));
     }
   };
   tick();
