@@ -2,6 +2,7 @@ package nes
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -41,9 +42,9 @@ func Fetch(r *Run, at time.Time) Transition {
 	return Transition{Run: r.ID, To: StageFetching, Attempt: r.Attempt, Kind: "fetching", At: at}
 }
 
-// FetchDone puts the run back into the queue with its source, ready to be launched.
+// FetchDone puts the run back into the queue with its source, ready to be launched. The event carries the notes.
 func FetchDone(r *Run, f Fetched, at time.Time) Transition {
-	return Transition{Run: r.ID, To: StageQueued, Attempt: r.Attempt, Kind: "fetched", Fetched: &f, At: at}
+	return Transition{Run: r.ID, To: StageQueued, Attempt: r.Attempt, Kind: "fetched", Message: strings.Join(f.Notes, "; "), Fetched: &f, At: at}
 }
 
 // Requeue puts a run back into the queue: a fetch that a crash interrupted, or a
