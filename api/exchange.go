@@ -26,7 +26,11 @@ type exchange struct {
 	started   time.Time
 	err       error
 	cut       bool // the answer cannot be completed
+	gone      bool // because the caller went away
 }
+
+// statusGone stands in log and metrics for an answer that nobody waited for.
+const statusGone = 499
 
 type exchangeKey struct{}
 
@@ -62,6 +66,9 @@ func (s *Server) finish(out *answer, r *http.Request, x *exchange) {
 			}
 		}
 	}
+	if x.gone && out.status == 0 {
+		out.status = statusGone
+	}
 	s.metrics.observe(r, x, out)
 	s.logAccess(r, x, out)
 	if x.cut {
@@ -78,7 +85,7 @@ func (s *Server) logAccess(r *http.Request, x *exchange, out *answer) {
 		slog.String("request_id", x.id), slog.String("principal", x.principal), slog.String("remote", r.RemoteAddr),
 	}
 	switch {
-	case x.err != nil && (out.status >= 500 || x.cut):
+	case x.err != nil && !x.gone && (out.status >= 500 || x.cut):
 		level = slog.LevelError
 		attrs = append(attrs, slog.Any("error", x.err))
 		if cause := errors.Unwrap(x.err); cause != nil {
@@ -94,11 +101,9 @@ func (s *Server) logAccess(r *http.Request, x *exchange, out *answer) {
 func (s *Server) handleError(err error, c echo.Context) {
 	r, x := c.Request(), exchangeOf(c.Request().Context())
 	x.err = err
-	if r.Context().Err() != nil {
-		x.cut = c.Response().Committed
-		return // nobody is there to read an answer
-	}
-	if c.Response().Committed {
+	// What went wrong because the caller went away is told to nobody.
+	x.gone = r.Context().Err() != nil && problem.Status(nes.CodeOf(err)) >= http.StatusInternalServerError
+	if c.Response().Committed || x.gone {
 		x.cut = true
 		return
 	}
