@@ -11,13 +11,18 @@ func (s Source) Permalink() string {
 	if s.Commit == "" || s.CloneURL == "" {
 		return ""
 	}
-	scheme, _, found := strings.Cut(s.CloneURL, "://")
-	if !found {
+	clone := s.CloneURL
+	scheme, rest, isURL := strings.Cut(clone, "://")
+	switch {
+	case !isURL || scheme == "ssh": // user@host:path has no scheme
+	case scheme == "file": // kept as the path is, unlike the others
+		clone = "git+file://" + escape(rest)
+	case scheme == "https" || scheme == "http":
+		clone = "git+" + clone
+	default:
 		return ""
 	}
-	address := s.CloneURL + "@" + s.Commit + "#" + (&url.URL{Path: s.Path}).EscapedPath()
-	if scheme == "ssh" {
-		return address
-	}
-	return "git+" + address
+	return clone + "@" + s.Commit + "#" + escape(s.Path)
 }
+
+func escape(path string) string { return (&url.URL{Path: path}).EscapedPath() }

@@ -50,7 +50,9 @@ func TestEveryFieldIsChecked(t *testing.T) {
 		{"input_url", func(s *nes.Spec) { s.InputURL = "https://x/\x00" }},
 		{"input_url", func(s *nes.Spec) { s.InputURL = "https://user:secret@example.com/a.ipynb" }},
 		{"input_url", func(s *nes.Spec) { s.InputURL = "https://ghp_token@github.com/a/b/blob/main/a.ipynb" }},
-		{"parameters", func(s *nes.Spec) { s.Parameters["big"] = json.RawMessage(`"` + strings.Repeat("x", nes.MaxParameters) + `"`) }},
+		{"parameters", func(s *nes.Spec) {
+			s.Parameters["big"] = json.RawMessage(`"` + strings.Repeat("x", nes.MaxParameters) + `"`)
+		}},
 		{"parameters.bad", func(s *nes.Spec) { s.Parameters["bad"] = json.RawMessage(`{`) }},
 		{"parameters.deep", func(s *nes.Spec) {
 			s.Parameters["deep"] = json.RawMessage(strings.Repeat("[", 65) + strings.Repeat("]", 65))
@@ -123,9 +125,17 @@ func TestPermalink(t *testing.T) {
 	for want, s := range map[string]nes.Source{
 		"git+https://github.com/a/b.git@c0ffee#dir/a%20b.ipynb": {CloneURL: "https://github.com/a/b.git", Commit: "c0ffee", Path: "dir/a b.ipynb"},
 		"ssh://git@host/b.git@c0ffee#%ED%95%9C%23.ipynb":        {CloneURL: "ssh://git@host/b.git", Commit: "c0ffee", Path: "한#.ipynb"},
-		"": {CloneURL: "https://github.com/a/b.git", Path: "a.ipynb"},
+		"git@host:a/b.git@c0ffee#a.ipynb":                       {CloneURL: "git@host:a/b.git", Commit: "c0ffee", Path: "a.ipynb"},
+		"git+file:///srv/my%20repos/b@c0ffee#a.ipynb":           {CloneURL: "file:///srv/my repos/b", Commit: "c0ffee", Path: "a.ipynb"},
 	} {
 		require.Equal(t, want, s.Permalink())
+	}
+	for _, s := range []nes.Source{
+		{CloneURL: "https://github.com/a/b.git", Path: "a.ipynb"},
+		{Commit: "12345", Path: "a.ipynb"},
+		{CloneURL: "gs://bucket", Commit: "12345", Path: "a.ipynb"},
+	} {
+		require.Empty(t, s.Permalink())
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/nes-run/nes/internal/intake"
 	"github.com/nes-run/nes/internal/ledger"
 	"github.com/nes-run/nes/internal/parameters"
+	"github.com/nes-run/nes/runner/record"
 )
 
 // bundle is a whole API on a real ledger and a real listener, with what attempts write kept in memory.
@@ -340,3 +341,10 @@ func (s *safeBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+// What the API is wired to.
+var (
+	_ api.Ledger  = (*ledger.Ledger)(nil)
+	_ api.Records = (*record.Store)(nil)
+	_ api.Intake  = (*intake.Intake)(nil)
+)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/api"
 	"github.com/nes-run/nes/api/client"
+	"github.com/nes-run/nes/gitsource"
 )
 
 type jsonText = json.RawMessage
@@ -285,6 +287,21 @@ func TestRerun(t *testing.T) {
 	res := b.call("POST", path, `{"commit":"oldest","parameters":{"a b":1},"comit":"x"}`)
 	require.Equal(t, 400, res.StatusCode)
 	require.Len(t, res.json(t)["problems"], 3)
+}
+
+// What a rerun asks for leads to the same repository, commit and notebook.
+func TestPermalinksAreAddresses(t *testing.T) {
+	t.Parallel()
+	commit := strings.Repeat("c0ffee12", 5)
+	for _, clone := range []string{"https://github.com/acme/reports.git", "http://127.0.0.1:8123/a/b.git", "ssh://git@example.com/a/b.git", "ssh://git@example.com:2222/한글/b.git", "git@example.com:a/b.git", "file:///srv/my repos/b"} {
+		a, err := gitsource.Parse(nes.Source{CloneURL: clone, Commit: commit, Path: "보고서/daily #1.ipynb"}.Permalink())
+		require.NoError(t, err, clone)
+		require.Equal(t, commit, a.Ref)
+		require.Equal(t, "보고서/daily #1.ipynb", a.Path)
+		unescaped, err := url.PathUnescape(a.CloneURL)
+		require.NoError(t, err)
+		require.Equal(t, clone, unescaped)
+	}
 }
 
 func TestCancel(t *testing.T) {

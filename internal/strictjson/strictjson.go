@@ -84,6 +84,7 @@ type reader struct {
 }
 
 func (r *reader) value(path string, depth int) *node {
+	begin := r.dec.InputOffset()
 	token, err := r.dec.Token()
 	if err != nil && !errors.Is(err, io.EOF) {
 		r.problems = append(r.problems, nes.Problem{Field: path, Message: "is not JSON: " + err.Error()})
@@ -93,25 +94,13 @@ func (r *reader) value(path string, depth int) *node {
 	case json.Delim:
 		return r.inside(t, path, depth, end-1)
 	case string:
-		return &node{kind: "string", raw: text(r.data[:end])}
+		return &node{kind: "string", raw: bytes.TrimLeft(r.data[begin:end], " \t\r\n:,")}
 	case json.Number:
 		return &node{kind: "number", raw: []byte(t)}
 	case bool:
 		return &node{kind: "boolean", raw: strconv.AppendBool(nil, t)}
 	}
 	return &node{kind: "null", raw: []byte("null")}
-}
-
-// text is the string literal at the end of data. Its first quote is the first one
-// before the last that no odd number of backslashes stands before.
-func text(data []byte) []byte {
-	for i := len(data) - 2; i >= 0; i-- {
-		before := bytes.TrimRight(data[:i], `\`)
-		if data[i] == '"' && (i-len(before))%2 == 0 {
-			return data[i:]
-		}
-	}
-	return data
 }
 
 // inside reads a list or an object whose bracket was read at start.
