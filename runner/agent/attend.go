@@ -118,7 +118,8 @@ func claim(name string) (*os.File, error) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
-	if err := f.Truncate(0); err == nil {
+	err = f.Truncate(0)
+	if err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
 	}
 	return f, err
