@@ -39,3 +39,7 @@ demo: build runtime ## run real notebooks from a real Git repository and keep se
 .PHONY: bench
 bench: build runtime ## papermill and NES side by side: medians and ratios
 	go run ./e2e/bench
+
+.PHONY: driver-matrix
+driver-matrix: ## test the driver with every Python and papermill that installs here
+	./runner/driver/matrix.sh
