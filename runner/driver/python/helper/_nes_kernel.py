@@ -2,8 +2,10 @@
 
 The kernel's publishing socket throws messages away when more than 1000 wait for their reader: the limit is taken off. And
 what a killed kernel printed last is still in its memory then: the last of it is kept in a file mapped into memory as
-well, where the driver finds it when the kernel is dead.
+well, where the driver finds it when the kernel is dead. And ipykernel's threads are ended in an order in which none
+waits 10 seconds for another one that has ended already.
 """
+import atexit
 import mmap
 import os
 import struct
@@ -17,7 +19,7 @@ STREAMS = ("stdout", "stderr")
 
 def start(path):
     """Prepare this kernel; whatever fails, the notebook runs as it would have."""
-    for prepare in (_unlimited, lambda: _record(path)):
+    for prepare in (_unlimited, _end_in_order, lambda: _record(path)):
         try:
             prepare()
         except Exception:
@@ -29,6 +31,17 @@ def _unlimited():
     from IPython import get_ipython
     thread = get_ipython().kernel.iopub_thread
     thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
+
+
+def _end_in_order():
+    """Wait for the control thread, which flushes the streams, before ipykernel's own handler ends the thread that sends them.
+
+    Exit handlers run in reverse order: those of the notebook before this one.
+    """
+    from IPython import get_ipython
+    thread = get_ipython().kernel.control_thread
+    if thread is not None:
+        atexit.register(thread.join, 1)
 
 
 def _record(path):
