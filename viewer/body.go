@@ -88,7 +88,7 @@ table{border-collapse:collapse}th,td{padding:.25em .6em;text-align:right}</style
 
 // frameFoot tells the page how tall the document is; the page decides what it makes of that.
 const frameFoot = `
-<script>(()=>{const tell=()=>parent.postMessage({nesHeight:document.documentElement.scrollHeight},"*");
+<script>(()=>{const tell=()=>parent.postMessage({nesHeight:document.body.getBoundingClientRect().bottom+scrollY+8},"*");
 new ResizeObserver(tell).observe(document.body);addEventListener("load",tell);tell()})()</script></body></html>`
 
 // frame serves an HTML output as a document of its own, in a sandbox.

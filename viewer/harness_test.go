@@ -20,7 +20,14 @@ import (
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/access"
 	"github.com/nes-run/nes/internal/ledger"
+	"github.com/nes-run/nes/runner/record"
 	"github.com/nes-run/nes/viewer"
+)
+
+// What the program gives the viewer.
+var (
+	_ viewer.Runs    = (*ledger.Ledger)(nil)
+	_ viewer.Records = (*record.Store)(nil)
 )
 
 // house is a viewer on a real ledger and a real server. Its records are notebooks that the test writes.

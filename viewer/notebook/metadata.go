@@ -105,22 +105,16 @@ func (c *Cell) setMetadata(raw json.RawMessage) {
 	c.Run = timing(fields(f["papermill"]), fields(f["nes"]))
 }
 
-// timing prefers what NES says, which is true for a kernel that died, to what papermill says.
+// timing reads papermill's metadata and, for what papermill does not know, NES's beside it.
 func timing(papermill, nes object) Timing {
 	t := Timing{Status: status(papermill.text("status")), Start: papermill.time("start_time"), Seconds: papermill.number("duration")}
-	if word := nes.text("status"); word != "" {
-		t.Detail = word
-		if s := status(word); s != "" {
-			t.Status = s
-		}
+	if t.Detail = nes.text("status"); t.Status == "" {
+		t.Status = status(t.Detail)
 	}
-	if at := nes.time("start"); at != nil {
-		t.Start = at
-	}
-	if wall := nes.number("wall"); wall > 0 {
+	if wall := nes.number("wall_seconds"); wall > 0 {
 		t.Seconds = wall
 	}
-	t.CPU, t.Memory = nes.number("cpu"), int64(nes.number("mem"))
+	t.CPU, t.Memory = nes.number("cpu_seconds"), int64(nes.number("memory_peak_bytes"))
 	return t
 }
 

@@ -25,7 +25,7 @@ const small = `{
   {"cell_type": "code", "execution_count": 3, "id": "c1",
    "metadata": {"tags": ["parameters", "x"], "jupyter": {"source_hidden": true},
     "papermill": {"status": "completed", "start_time": "2026-11-21T10:00:00.250000", "end_time": "2026-11-21T10:00:02", "duration": 1.75, "exception": false},
-    "nes": {"status": "ok", "start": 1795255200.25, "wall": 1.7512, "cpu": 0.5, "mem": 1048576}},
+    "nes": {"status": "ok", "wall_seconds": 1.7512, "cpu_seconds": 0.5, "memory_peak_bytes": 1048576}},
    "outputs": [
     {"name": "stdout", "output_type": "stream", "text": ["a\n", "b\n"]},
     {"data": {"application/json": {"b": [1, 2.50]}, "text/plain": "<x>"}, "execution_count": 3, "metadata": {}, "output_type": "execute_result"},

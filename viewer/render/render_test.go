@@ -63,7 +63,7 @@ func golden(t testing.TB) map[string][]any {
 			tagged(timed(code("n = 2"), "completed", 0.001), "injected-parameters"),
 			timed(code("1 / 0", obj{"output_type": "error", "ename": "ZeroDivisionError", "evalue": "division by zero", "traceback": []any{"\x1b[31mZeroDivisionError\x1b[0m: division by zero"}}), "failed", 75),
 			timed(code("never()"), "pending", 0), code(""), tagged(markdown("banner"), "papermill-error-cell-tag"),
-			obj{"cell_type": "code", "source": "died()", "metadata": obj{"nes": obj{"status": "died", "wall": 3.2, "cpu": 1.5, "mem": 5e8}}},
+			obj{"cell_type": "code", "source": "died()", "metadata": obj{"nes": obj{"status": "died", "wall_seconds": 3.2, "cpu_seconds": 1.5, "memory_peak_bytes": 5e8}}},
 			obj{"cell_type": "code", "source": "hidden()", "outputs": []any{stream("x")}, "metadata": obj{"jupyter": obj{"source_hidden": true, "outputs_hidden": true}, "tags": []any{"<own>"}}},
 		},
 		"outputs": {
