@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"maps"
 	"strings"
 
 	"github.com/nes-run/nes"
@@ -98,26 +97,20 @@ func readV4(doc fields, minor int) (*Notebook, error) {
 }
 
 func readCell(f fields) Cell {
-	whole := maps.Clone(f)
 	c := Cell{
 		Type:     text(f["cell_type"]),
 		ID:       text(f["id"]),
 		Source:   text(f["source"]),
 		Metadata: orEmpty(object(f["metadata"])),
-		Extra:    without(f, "cell_type", "id", "source", "metadata", "outputs", "execution_count"),
 	}
 	delete(c.Metadata, "trusted")
 	if c.Type == Code {
 		c.Outputs, _ = list(f["outputs"])
 		_ = json.Unmarshal(f["execution_count"], &c.ExecutionCount)
-		return c
 	}
-	if !c.known() {
-		for _, k := range []string{"source", "outputs", "execution_count"} {
-			if v, ok := whole[k]; ok {
-				c.Extra[k] = v
-			}
-		}
+	c.Extra = without(f, "cell_type", "id", "metadata")
+	if c.known() {
+		c.Extra = without(c.Extra, "source", "outputs", "execution_count")
 	}
 	return c
 }

@@ -254,7 +254,7 @@ func FuzzReduce(f *testing.F) {
 		comm(1, "comm_msg", "o", `{"msg_id":"x"}`), printed(1, "stderr", "y"), `{"k":"msg","cell":1,"type":"clear_output","content":{"wait":1}}`,
 		`{"k":"msg","cell":1,"type":"display_data","content":{"data":{}},"blobs":{"image/png":"b"},"transient":{"display_id":"d"}}`)), 40, true)
 	for _, g := range goldens(f) {
-		if len(g.journal) < 8<<10 {
+		if len(g.journal) < 4<<10 {
 			f.Add([]byte(g.journal), 100, true)
 		}
 	}
