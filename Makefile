@@ -17,6 +17,7 @@ build: ## build bin/nes and bin/nes-agent
 $(VENV)/.ready: deploy/runtime/requirements.txt
 	$(PYTHON3) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r deploy/runtime/requirements.txt
+	$(VENV)/bin/python -m bash_kernel.install --sys-prefix
 	touch $@
 
 .PHONY: runtime
