@@ -39,7 +39,7 @@ const (
 
 func cell(ctx context.Context, w io.Writer, ses *session, run *nes.Run) {
 	e := run.Outcome.Error
-	fmt.Fprintf(w, "\ncell %d", e.Cell+1)
+	fmt.Fprintf(w, "\ncell %d", e.Cell)
 	if c := failedCell(ctx, ses, run); c != nil {
 		if c.ExecutionCount != nil {
 			fmt.Fprintf(w, ", In [%d]", *c.ExecutionCount)
