@@ -206,11 +206,8 @@ func (d *document) Answers(op operation) []docsAnswer {
 		if r.Ref != "" {
 			r = d.Components.Responses[last(r.Ref)]
 		}
-		var of []string
-		for _, kind := range slices.Sorted(maps.Keys(r.Content)) {
-			of = append(of, kind)
-		}
-		rows = append(rows, docsAnswer{status, r.Description, strings.Join(of, ", ")})
+		kinds := slices.Sorted(maps.Keys(r.Content))
+		rows = append(rows, docsAnswer{status, r.Description, strings.Join(kinds, ", ")})
 	}
 	return rows
 }
