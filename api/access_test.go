@@ -211,6 +211,22 @@ func TestPagesComeThroughTheGate(t *testing.T) {
 	require.Equal(t, 405, b.call("PUT", "/healthz", "", "Authorization: Bearer "+tokenOf("read", "red")).StatusCode)
 }
 
+func TestPagesThatFollowEndWithTheServer(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	b := setup(t, func(o *api.Options) {
+		o.Pages = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			close(entered)
+			<-r.Context().Done()
+		})
+	})
+	done := make(chan int, 1)
+	go func() { done <- b.open("/runs/x").StatusCode }()
+	<-entered
+	require.NoError(t, b.server.Shutdown(limit(t)))
+	require.Equal(t, 200, <-done)
+}
+
 func TestPanicsBecomeProblems(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(o *api.Options) {

@@ -157,7 +157,11 @@ func (s *Server) pages(c echo.Context) error {
 		return s.nothing(c)
 	}
 	exchangeOf(c.Request().Context()).route = "pages"
-	s.o.Pages.ServeHTTP(c.Response(), c.Request())
+	// A page that follows a run ends with the server, as the API's own streams do.
+	ctx, cancel := context.WithCancel(c.Request().Context())
+	defer cancel()
+	defer context.AfterFunc(s.closing, cancel)()
+	s.o.Pages.ServeHTTP(c.Response(), c.Request().WithContext(ctx))
 	return nil
 }
 

@@ -90,11 +90,11 @@ func (a *App) Start(ctx context.Context) (err error) {
 		return err
 	}
 	a.listener = l
-	handler, err := a.assemble(ctx, tokens)
+	handler, end, err := a.assemble(ctx, tokens)
 	if err != nil {
 		return err
 	}
-	a.serve("http server", a.listener, handler)
+	a.serve("http server", a.listener, handler, end)
 	return a.announce()
 }
 
@@ -137,11 +137,12 @@ func cause(err error) error {
 	return err
 }
 
-// serve answers on l until the App stops.
-func (a *App) serve(name string, l net.Listener, h http.Handler) {
+// serve answers on l until the App stops. end makes calls that wait for something answer at
+// once, so that the others can finish; without it every call is told to end.
+func (a *App) serve(name string, l net.Listener, h http.Handler, end func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog:    slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
@@ -150,8 +151,12 @@ func (a *App) serve(name string, l net.Listener, h http.Handler) {
 			a.failed <- fmt.Errorf("%s: %w", name, err)
 		}
 	}()
+	if end == nil {
+		end = cancel
+	}
 	a.later(name, func(stop context.Context) error {
-		cancel() // ends long polls and streams, which would otherwise keep Shutdown waiting
+		defer cancel()
+		end() // long polls and streams would otherwise keep Shutdown waiting
 		if err := s.Shutdown(stop); err != nil {
 			return s.Close()
 		}

@@ -16,26 +16,27 @@ import (
 	"github.com/nes-run/nes/viewer"
 )
 
-// assemble opens what the server stands on, starts what executes runs, and returns the server's handler.
-func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (http.Handler, error) {
+// assemble opens what the server stands on, starts what executes runs, and returns the server's handler
+// and what makes its long polls and streams end.
+func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handler, end func(), err error) {
 	c := a.o.Config
 	bucket, err := file.Open(strings.TrimPrefix(c.Bucket, "file://"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	led, err := ledger.Open(ctx, c.Ledger, a.log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	a.later("ledger", func(context.Context) error { return led.Close() })
 	git, err := gitsource.New(a.gitOptions())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	in := intake.New(intake.Options{Bucket: bucket, Git: git, TempDir: a.tempDir(), Log: a.log})
 	records, kick, err := a.execute(ctx, led, bucket, in)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	pages := a.pages(viewer.Options{Runs: led, Records: records, Log: a.log, Prefix: c.URLPrefix, SpoolDir: a.tempDir()})
 	server := api.New(api.Options{
@@ -43,7 +44,7 @@ func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (http.Handler
 		Gate: access.NewGate(access.GateOptions{Tokens: tokens, PublicURL: c.PublicURL, Hosts: c.AllowedHosts, AnyHost: c.Insecure}),
 		Log:  a.log, Pages: pages, Kick: kick, PublicURL: a.publicURL(), Version: a.o.Version,
 	})
-	return below(c.URLPrefix, server.Handler()), nil
+	return below(c.URLPrefix, server.Handler()), server.Close, nil
 }
 
 func (a *App) gitOptions() gitsource.Options {

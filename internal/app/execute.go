@@ -44,7 +44,7 @@ func (a *App) execute(ctx context.Context, led *ledger.Ledger, bucket storage.Bu
 		return nil, nil, err
 	}
 	a.later("controller", func(context.Context) error { controller.Stop(); return nil })
-	a.serve("agents' server", l, agentapi.NewHandler(controller.Reception(), a.log))
+	a.serve("agents' server", l, agentapi.NewHandler(controller.Reception(), a.log), nil)
 	return records, controller.Kick, nil
 }
 
