@@ -75,7 +75,7 @@ func TestPython(t *testing.T) {
 	if _, err := os.Stat(python); err != nil {
 		t.Skipf("no notebook runtime: set NES_PYTHON or run make runtime (%v)", err)
 	}
-	cmd := exec.Command(python, "-B", "-W", "error", "python/tests/test_driver.py")
+	cmd := exec.Command(python, "-B", "python/tests/test_driver.py")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 }

@@ -27,10 +27,17 @@ def start(path):
 
 
 def _unlimited():
+    """Take the limit off the connections that exist when the first cell runs: later ones have that of the time of binding."""
     import zmq
     from IPython import get_ipython
-    thread = get_ipython().kernel.iopub_thread
-    thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
+    shell = get_ipython()
+    thread = shell.kernel.iopub_thread
+
+    def first_cell():
+        shell.events.unregister("pre_execute", first_cell)
+        thread.schedule(lambda: thread.socket.setsockopt(zmq.SNDHWM, 0))
+
+    shell.events.register("pre_execute", first_cell)
 
 
 def _end_in_order():
