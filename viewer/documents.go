@@ -170,7 +170,8 @@ func (d *documents) render(doc, old *document, rd *render.Document) {
 	doc.cells = make([]cell, len(doc.index.Cells))
 	for i := range doc.cells {
 		print := doc.index.Cells[i].Fingerprint()
-		if old != nil && old.ended == doc.ended && i < len(old.cells) && old.cells[i].Fingerprint == print {
+		settled := old != nil && (old.ended == doc.ended || !doc.index.Cells[i].Open())
+		if settled && i < len(old.cells) && old.cells[i].Fingerprint == print {
 			doc.cells[i] = old.cells[i]
 			continue
 		}

@@ -90,7 +90,11 @@ func TestAWatcherGetsWhatChangedAndNothingElse(t *testing.T) {
 	require.Equal(t, []string{"1"}, <-got)
 
 	h.end(run, "", "", nes.Outcome{})
-	_, body = w.next()
+	cellsNow, body = w.next()
+	for len(cellsNow) == 0 && !strings.Contains(body, `data-ended="true"`) {
+		cellsNow, body = w.next()
+	}
+	require.Equal(t, []string{"2"}, cellsNow, "of the cells, the end changes the one that will not run")
 	require.Contains(t, body, `data-ended="true"`)
 	require.Contains(t, body, "Succeeded")
 	cellsNow, _ = w.next()

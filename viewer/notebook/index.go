@@ -192,6 +192,9 @@ func (c *Cell) bodies() []Body {
 	return all
 }
 
+// Open reports whether the cell waits or runs, so that the end of the notebook changes how it is read.
+func (c *Cell) Open() bool { return c.Run.Status == Pending || c.Run.Status == Running }
+
 // HasTag reports whether the cell carries tag.
 func (c *Cell) HasTag(tag string) bool {
 	for _, t := range c.Tags {

@@ -17,7 +17,7 @@ func (r *Renderer) Cell(d *Document, i int) template.HTML {
 	m.attr("class", strings.TrimSpace("cell "+kind(c)+" "+state.class))
 	m.attr("id", fmt.Sprintf("cell-%d", i))
 	m.attr("data-cell", fmt.Sprint(i))
-	m.attr("data-v", c.Fingerprint()+endedMark(d))
+	m.attr("data-v", c.Fingerprint()+endedMark(d, c))
 	m.attr("aria-label", strings.TrimSpace(fmt.Sprintf("Cell %d%s", i+1, state.suffix())))
 	if c.Type == "markdown" && c.HasTag("papermill-error-cell-tag") {
 		m.lit(` hidden></article>`) // papermill's banner, in whose place the page has its own
@@ -39,8 +39,8 @@ func (r *Renderer) Cell(d *Document, i int) template.HTML {
 }
 
 // endedMark tells a pending cell that will run from one that will not.
-func endedMark(d *Document) string {
-	if d.Ended {
+func endedMark(d *Document, c *notebook.Cell) string {
+	if d.Ended && c.Open() {
 		return "e"
 	}
 	return ""
