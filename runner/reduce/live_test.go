@@ -52,6 +52,19 @@ func python(t testing.TB) string {
 	return path
 }
 
+// bashKernel returns a directory with the kernel specification that bash_kernel does not install by itself.
+func bashKernel(t *testing.T, python string) string {
+	t.Helper()
+	dir := t.TempDir()
+	spec, err := json.Marshal(map[string]any{
+		"argv": []string{python, "-m", "bash_kernel", "-f", "{connection_file}"}, "display_name": "Bash", "language": "bash",
+	})
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "kernels/bash"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "kernels/bash/kernel.json"), spec, 0o644))
+	return dir
+}
+
 // papermills are processes that execute notebooks with papermill, one at a time each.
 type papermills chan *papermill
 
@@ -60,12 +73,12 @@ type papermill struct {
 	out *bufio.Scanner
 }
 
-func startPapermills(t *testing.T, python string, n int) papermills {
+func startPapermills(t *testing.T, python, env string, n int) papermills {
 	t.Helper()
 	all := make(papermills, n)
 	for range n {
 		cmd := exec.Command(python, "testdata/reference.py")
-		cmd.Stderr = io.Discard
+		cmd.Stderr, cmd.Env = io.Discard, append(os.Environ(), env)
 		in, err := cmd.StdinPipe()
 		require.NoError(t, err)
 		out, err := cmd.StdoutPipe()
@@ -100,7 +113,7 @@ func (all papermills) execute(t *testing.T, dir, in, kernel string) []byte {
 type volume struct{ dir string }
 
 // executed runs a notebook with the real driver.
-func executed(t *testing.T, python, cache string, s specimen) volume {
+func executed(t *testing.T, python, cache, env string, s specimen) volume {
 	t.Helper()
 	v := volume{t.TempDir()}
 	launch, err := json.Marshal(journal.Launch{
@@ -112,7 +125,7 @@ func executed(t *testing.T, python, cache string, s specimen) volume {
 	require.NoError(t, os.WriteFile(v.path("work/notebook.ipynb"), s.source, 0o644))
 	require.NoError(t, os.WriteFile(v.path(journal.LaunchFile), launch, 0o644))
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"="+v.dir, cacheEnv+"="+cache)
+	cmd.Env = append(os.Environ(), childEnv+"="+v.dir, cacheEnv+"="+cache, env)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return v
@@ -147,13 +160,14 @@ func TestTheReducerEqualsPapermill(t *testing.T) {
 	python := python(t)
 	all := corpus(t)
 	require.GreaterOrEqual(t, len(all), 60)
-	reference := startPapermills(t, python, 2)
+	kernels := "JUPYTER_PATH=" + bashKernel(t, python)
+	reference := startPapermills(t, python, kernels, 2)
 	cache := t.TempDir()
 	t.Run("corpus", func(t *testing.T) {
 		for _, s := range all {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
-				v := executed(t, python, cache, s)
+				v := executed(t, python, cache, kernels, s)
 				want := normal(t, reference.execute(t, v.path(journal.WorkDir), v.path("work/notebook.ipynb"), s.kernel), s.ids)
 				input, d := v.read(t, journal.InputFile), v.disk(t)
 				lines := string(v.read(t, journal.JournalFile))
