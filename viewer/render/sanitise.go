@@ -11,22 +11,19 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-var (
-	imageData = regexp.MustCompile(`^image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}$`)
-	// imageURL is what an image in sanitised HTML may show: data, or a body that this server serves.
-	imageURL = regexp.MustCompile(`^(?:data:image/[a-z+]+;base64,[A-Za-z0-9+/=\s]+|(?:/[A-Za-z0-9._~-]+)*/body/[0-9]+/[0-9a-f]{64})$`)
-	// linkURL leaves out data: and every scheme that is not listed.
-	linkURL   = regexp.MustCompile(`(?i)^(?:https?://|mailto:|#)`)
-	pixels    = regexp.MustCompile(`^[0-9]{1,4}%?$`)
-	small     = regexp.MustCompile(`^[0-9]{1,3}$`)
-	alignment = regexp.MustCompile(`^(?:left|right|center)$`)
-	// ownClasses are the classes that Markdown's own rendering sets. A notebook that writes one of them gains nothing.
-	ownClasses = regexp.MustCompile(`^(?:hl-[a-z0-9]{1,3}|math|math block|dataframe|task|elsewhere)$`)
-	headingID  = regexp.MustCompile(`^h-[\p{L}\p{N}-]{1,80}$`)
-)
+// imageURL is what an image in sanitised HTML may show: data, or a body that this server serves.
+var imageURL = regexp.MustCompile(`^(?:data:image/[a-z+]+;base64,[A-Za-z0-9+/=\s]+|(?:/[A-Za-z0-9._~-]+)*/body/[0-9]+/[0-9a-f]{64})$`)
 
 // newPolicy says which markup of a notebook may stand in a page of ours.
 func newPolicy() *bluemonday.Policy {
+	// Expressions are compiled here and not with the program, whose start they would slow down.
+	imageData := regexp.MustCompile(`^image/(?:png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}$`)
+	linkURL := regexp.MustCompile(`(?i)^(?:https?://|mailto:|#)`) // leaves out data: and every scheme that is not listed
+	pixels, small := regexp.MustCompile(`^[0-9]{1,4}%?$`), regexp.MustCompile(`^[0-9]{1,3}$`)
+	alignment := regexp.MustCompile(`^(?:left|right|center)$`)
+	// The classes that Markdown's own rendering sets. A notebook that writes one of them gains nothing.
+	ownClasses := regexp.MustCompile(`^(?:hl-[a-z0-9]{1,3}|math|math block|dataframe|task|elsewhere)$`)
+	headingID := regexp.MustCompile(`^h-[\p{L}\p{N}-]{1,80}$`)
 	p := bluemonday.NewPolicy()
 	p.AllowElements("p", "br", "hr", "div", "span", "h1", "h2", "h3", "h4", "h5", "h6", "b", "strong", "i", "em", "u", "s", "del", "ins", "sub",
 		"sup", "small", "mark", "code", "kbd", "samp", "var", "tt", "pre", "blockquote", "q", "cite", "abbr", "ul", "ol", "li", "dl", "dt", "dd",
