@@ -101,11 +101,16 @@ func (d *documents) fresh(doc *document, ended bool) bool {
 	if doc.ended || ended {
 		return doc.ended == ended
 	}
+	return !doc.behind() || time.Since(doc.made) < d.o.Pace
+}
+
+// behind reports whether the notebook has grown since it was read.
+func (doc *document) behind() bool {
 	select {
 	case <-doc.stale:
-		return time.Since(doc.made) < d.o.Pace
-	default:
 		return true
+	default:
+		return false // also where stale is nil: an ended notebook
 	}
 }
 

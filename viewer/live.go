@@ -37,6 +37,12 @@ func (v *viewer) cells(w http.ResponseWriter, r *http.Request) error {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
+		if p.Behind { // it was read a moment ago: the change that woke us is not in it
+			if !pause(r.Context(), v.Pace) {
+				return nil
+			}
+			continue
+		}
 		if !v.await(r.Context(), moved, grown, deadline.C) {
 			w.WriteHeader(http.StatusNoContent)
 			return nil

@@ -248,3 +248,15 @@ func TestBytesOfANotebookAreServedInASandbox(t *testing.T) {
 	status, _, _ := h.get("/runs/" + string(run.ID) + "/frame/1/" + png)
 	require.Equal(t, http.StatusNotFound, status, "only HTML is framed")
 }
+
+// TestAChangeRightAfterAReadingIsNotLost: the reading that is kept for a moment must not hide it.
+func TestAChangeRightAfterAReadingIsNotLost(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(o *viewer.Options) { o.Pace = 200 * time.Millisecond })
+	run := h.start(spec(), source)
+	h.records.set(run.ID, cells("one", ""))
+	w := watch(h, run.ID)
+	h.records.set(run.ID, cells("one", "two"))
+	now, _ := w.next()
+	require.Equal(t, []string{"1"}, now)
+}

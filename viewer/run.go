@@ -47,7 +47,8 @@ type runPage struct {
 	Absent   string   // why there is no notebook
 	Cells    []cell
 	Gen      int64
-	Total    int // cells of the notebook
+	Total    int  // cells of the notebook
+	Behind   bool // the notebook has grown since it was read
 	Parts    []part
 
 	CanCancel, CanRerun bool
@@ -182,6 +183,7 @@ func (v *viewer) addNotebook(ctx context.Context, p *runPage) error {
 	if doc.index.Title != "" {
 		p.Title = doc.index.Title
 	}
+	p.Behind = doc.behind()
 	p.Gen, p.Cells, p.Total, p.Problems = doc.gen, doc.cells, len(doc.cells), doc.index.Problems
 	p.addTiming(doc)
 	return nil
