@@ -1,7 +1,7 @@
 // Command bench runs papermill and NES side by side, whole processes, alternating in one go, and
 // prints medians, ratios, and the peak memory of NES beside the kernel.
 //
-//	go run ./e2e/bench [-pairs 5] [-only one,chatty]
+//	go run ./e2e/bench [-pairs 5] [-only one,chatty] [-executor]
 //
 // It needs bin/nes and bin/nes-agent ("make build") and a Python with papermill in NES_PYTHON.
 package main
@@ -23,10 +23,14 @@ import (
 var aims = map[string]float64{"one": 1.0, "many": 0.25, "large": 0.35, "chatty": 0.45}
 
 func main() {
+	if runExecutorChild(os.Args) {
+		return
+	}
 	pairs := flag.Int("pairs", 5, "how often each notebook is run by each program")
 	only := flag.String("only", "", "names of notebooks, separated by commas; empty is all")
+	alone := flag.Bool("executor", false, "race the executor alone, without fetch, ledger and result")
 	flag.Parse()
-	if err := bench(context.Background(), *pairs, *only); err != nil {
+	if err := bench(context.Background(), *pairs, *only, *alone); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -39,7 +43,7 @@ type result struct {
 	memory, kernelKB int64 // peak KiB: all NES processes beside the kernel, and the kernel
 }
 
-func bench(ctx context.Context, pairs int, only string) error {
+func bench(ctx context.Context, pairs int, only string, alone bool) error {
 	python := os.Getenv("NES_PYTHON")
 	if python == "" {
 		return fmt.Errorf("NES_PYTHON is not set: make bench sets it")
@@ -58,7 +62,7 @@ func bench(ctx context.Context, pairs int, only string) error {
 		if err := nb.write(path); err != nil {
 			return err
 		}
-		r, err := race(ctx, python, path, nb, pairs)
+		r, err := race(ctx, python, path, nb, pairs, alone)
 		if err != nil {
 			return fmt.Errorf("%s: %w", nb.name, err)
 		}
@@ -70,7 +74,7 @@ func bench(ctx context.Context, pairs int, only string) error {
 }
 
 // race runs both programs in turn, after one of each that is not counted.
-func race(ctx context.Context, python, path string, nb benchmark, pairs int) (result, error) {
+func race(ctx context.Context, python, path string, nb benchmark, pairs int, alone bool) (result, error) {
 	r := result{name: nb.name, about: nb.about}
 	data := filepath.Join(filepath.Dir(path), "data")
 	for i := range pairs + 1 {
@@ -78,13 +82,21 @@ func race(ctx context.Context, python, path string, nb benchmark, pairs int) (re
 		if err != nil {
 			return r, err
 		}
-		n, err := timed(ctx, "env", "NES_DATA_DIR="+data, "NES_SERVER=", "bin/nes", "run", path, "-p", "alpha", "3")
+		var n time.Duration
+		if alone {
+			n, err = timeExecutor(ctx, python, path, filepath.Dir(path))
+		} else {
+			n, err = timed(ctx, "env", "NES_DATA_DIR="+data, "NES_SERVER=", "bin/nes", "run", path, "-p", "alpha", "3")
+		}
 		if err != nil {
 			return r, err
 		}
 		if i > 0 { // the first pair warms caches up, for both
 			r.papermill, r.nes = append(r.papermill, p), append(r.nes, n)
 		}
+	}
+	if alone {
+		return r, nil
 	}
 	var err error
 	r.memory, r.kernelKB, err = measureMemory(ctx, data, path)

@@ -34,7 +34,7 @@ one() { # python version, papermill version
 		fi
 		touch "$env/ready"
 	fi
-	if NES_PYTHON=$PWD/$env/bin/python go test -count=1 ./runner/driver ./runner/executor -run "Python|$tests" >"$env.log" 2>&1; then
+	if NES_PYTHON=$PWD/$env/bin/python go test -v -count=1 ./runner/driver ./runner/executor -run "Python|$tests" >"$env.log" 2>&1 && ! grep -q -- '--- SKIP' "$env.log"; then
 		echo "ok   python $1, papermill $2: $("$env/bin/pip" list 2>/dev/null | awk '/^(papermill|ipykernel|jupyter_client|ipython) / {printf "%s %s ", $1, $2}')"
 	else
 		echo "FAIL python $1, papermill $2: see $env.log"

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -181,6 +182,7 @@ func TestNotebookExits(t *testing.T) {
 	}{
 		"sys.exit()":       {"import sys; sys.exit()", nes.ReasonCompleted, "0 ok"},
 		"sys.exit(0)":      {"import sys; sys.exit(0)", nes.ReasonCompleted, "0 ok"},
+		"sys.exit(None)":   {"import sys; sys.exit(None)", nes.ReasonCompleted, "0 ok"},
 		"exit()":           {"exit()", nes.ReasonCompleted, "0 ok"},
 		"sys.exit(3)":      {"import sys; sys.exit(3)", nes.ReasonCellError, "0 error"},
 		"sys.exit(reason)": {"import sys; sys.exit('because')", nes.ReasonCellError, "0 error"},
@@ -190,6 +192,11 @@ func TestNotebookExits(t *testing.T) {
 			a := newAttempt(t, code(tt.source), code("print('never')"))
 			requireReason(t, tt.reason, a.run())
 			require.Equal(t, []string{tt.status}, statuses(a.sealed()))
+			if name != "exit()" { // there papermill's end depends on how fast the later cells are
+				papermill := exec.Command(a.launch.Python, "-m", "papermill", "--no-progress-bar", a.path("work/sub/x.ipynb"), a.path("out.ipynb"))
+				require.NoError(t, os.Rename(a.path("work/"+a.launch.Notebook), a.path("work/sub/x.ipynb")))
+				require.Equal(t, tt.reason == nes.ReasonCompleted, papermill.Run() == nil, "papermill sees it in the same way")
+			}
 		})
 	}
 }

@@ -20,5 +20,8 @@ def too_old(run):
 if __name__ == "__main__":
     if sys.version_info < (3, 9):
         sys.exit(too_old(sys.argv[1]))
+    keep = sys.dont_write_bytecode
+    sys.dont_write_bytecode = False  # our own byte code belongs beside our files, whatever the environment says
     from nes_driver.main import main
+    sys.dont_write_bytecode = keep
     main(*sys.argv[1:])

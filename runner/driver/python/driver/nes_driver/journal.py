@@ -11,6 +11,7 @@ import time
 
 from .end import End
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FLUSH_AT = 64 << 10
 _MESSAGE_MAX = 4096
 
@@ -88,7 +89,7 @@ class Journal:
                 data = data[os.write(self._fd, data):]
         except OSError as e:
             self._buffer = [bytes(data)]
-            raise _disk_error(e) from e
+            raise disk_error(e) from e
 
     def blob(self, mime, value):
         """Keep a large body as a file and return its digest."""
@@ -102,7 +103,7 @@ class Journal:
                     f.write(body)
                 os.rename(path + ".part", path)
             except OSError as e:
-                raise _disk_error(e) from e
+                raise disk_error(e) from e
             self.size += len(body)
         self.line("blob", sha256=digest, size=len(body), mime=mime)
         return digest
@@ -113,7 +114,8 @@ class Journal:
         self.flush()
 
 
-def _disk_error(e):
-    if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+def disk_error(e):
+    """The end that a failed write means."""
+    if e.errno in DISK_FULL:
         return End("DiskFull", "the disk of the run is full: " + str(e))
     return End("Internal", "cannot write to the run's directory: " + str(e))

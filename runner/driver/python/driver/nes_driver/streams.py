@@ -3,7 +3,7 @@ import collections
 import os
 import time
 
-from .journal import encode
+from .journal import DISK_FULL, disk_error, encode
 
 _MERGE_FOR = 0.1        # seconds that text may wait for more of its kind
 _MERGE_UP_TO = 64 << 10
@@ -148,7 +148,12 @@ class SideFiles:
             self._left = 0
             return None
         self._left -= len(data)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(os.path.join(self._directory, name), flags, 0o644), "wb") as f:
-            f.write(data)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            with open(os.open(os.path.join(self._directory, name), flags, 0o644), "wb") as f:
+                f.write(data)
+        except OSError as e:  # a full disk ends the run; what the notebook put in the file's place does not
+            if e.errno in DISK_FULL:
+                raise disk_error(e) from e
+            return None
         return name
