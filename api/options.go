@@ -91,6 +91,9 @@ type Options struct {
 	Pages http.Handler
 	// Kick is called after a run was accepted or a cancel was recorded, so that the controller looks at once; nil is nothing.
 	Kick func()
+	// Refuse lists what a submission asks for that the server behind the API does not do, so that nothing is taken and
+	// then not done; nil is nothing. It is told a submission in which single fields may be wrong by themselves.
+	Refuse func(spec *nes.Spec) []nes.Problem
 	// Ready tells what is not ready beside the ledger; nil is always ready.
 	Ready func(ctx context.Context) error
 	// PublicURL is where the server is reached from outside; empty is the address of each request.
@@ -137,6 +140,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Kick == nil {
 		o.Kick = func() {}
+	}
+	if o.Refuse == nil {
+		o.Refuse = func(*nes.Spec) []nes.Problem { return nil }
 	}
 	return o
 }

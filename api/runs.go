@@ -31,6 +31,7 @@ func (s *Server) submit(c echo.Context) error {
 		return err
 	}
 	spec, problems := readSpec(data, c.Request().Header)
+	problems = merge(problems, s.o.Refuse(&spec))
 	if err := nes.Invalid(problems); err != nil {
 		return err
 	}
@@ -327,6 +328,7 @@ func (s *Server) rerun(c echo.Context) error {
 	spec, more := how.spec(parent)
 	spec.IdempotencyKey = c.Request().Header.Get("Idempotency-Key")
 	problems = merge(problems, append(more, checkSpec(&spec)...))
+	problems = merge(problems, s.o.Refuse(&spec))
 	if err := nes.Invalid(problems); err != nil {
 		return err
 	}

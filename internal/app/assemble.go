@@ -42,7 +42,7 @@ func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handl
 	server := api.New(api.Options{
 		Ledger: led, Records: records, Intake: in,
 		Gate: access.NewGate(access.GateOptions{Tokens: tokens, PublicURL: c.PublicURL, Hosts: c.AllowedHosts, AnyHost: c.Insecure}),
-		Log:  a.log, Pages: pages, Kick: kick, PublicURL: a.publicURL(), Version: a.o.Version,
+		Log:  a.log, Pages: pages, Kick: kick, Refuse: a.offer().refuse, PublicURL: a.publicURL(), Version: a.o.Version,
 	})
 	return below(c.URLPrefix, server.Handler()), server.Close, nil
 }
