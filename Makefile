@@ -25,7 +25,11 @@ runtime: $(VENV)/.ready ## prepare the reference notebook runtime in .venv
 
 .PHONY: test
 test: build runtime ## run every test, with the race detector
-	go test -race ./...
+	go test -race -timeout 30m ./...
+
+.PHONY: e2e
+e2e: build runtime ## run the scenarios and stories of whole runs alone
+	go test -count=1 ./e2e
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck

@@ -58,11 +58,7 @@ func bench(ctx context.Context, pairs int, only string, alone bool) error {
 		if only != "" && !slices.Contains(strings.Split(only, ","), nb.name) {
 			continue
 		}
-		path := filepath.Join(dir, nb.name, nb.name+".ipynb")
-		if err := nb.write(path); err != nil {
-			return err
-		}
-		r, err := race(ctx, python, path, nb, pairs, alone)
+		r, err := race(ctx, python, dir, nb, pairs, alone)
 		if err != nil {
 			return fmt.Errorf("%s: %w", nb.name, err)
 		}
@@ -73,12 +69,16 @@ func bench(ctx context.Context, pairs int, only string, alone bool) error {
 	return nil
 }
 
-// race runs both programs in turn, after one of each that is not counted.
-func race(ctx context.Context, python, path string, nb benchmark, pairs int, alone bool) (result, error) {
+// race runs both programs in turn on a notebook below dir, after one of each that is not counted.
+func race(ctx context.Context, python, dir string, nb benchmark, pairs int, alone bool) (result, error) {
 	r := result{name: nb.name, about: nb.about}
-	data := filepath.Join(filepath.Dir(path), "data")
+	path := filepath.Join(dir, "notebooks", nb.name, nb.name+".ipynb")
+	if err := nb.write(path); err != nil {
+		return r, err
+	}
+	data, out := filepath.Join(dir, "data", nb.name), filepath.Join(dir, nb.name+"-papermill.ipynb")
 	for i := range pairs + 1 {
-		p, err := timed(ctx, python, "-m", "papermill", "--no-progress-bar", path, filepath.Join(filepath.Dir(data), "out.ipynb"), "-p", "alpha", "3")
+		p, err := timed(ctx, python, "-m", "papermill", "--no-progress-bar", path, out, "-p", "alpha", "3")
 		if err != nil {
 			return r, err
 		}
