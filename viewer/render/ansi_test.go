@@ -172,6 +172,14 @@ func TestHighlightKeepsTheSource(t *testing.T) {
 	}
 	require.Contains(t, string(highlight(source, "python")), `<span class="hl-k">def</span>`)
 	require.NotContains(t, string(highlight(source, "*.py")), "<span")
+	for language, word := range map[string]string{
+		"ir": "function", "R": "function", "julia": "function", "sh": "while", "sql": "select", "scala": "val", "js": "const", "node": "const", "json": "true",
+		"yml": "a: [true]", "c++17": "class", "C#": "class", "ts": "class", "java": "class", "kotlin": "fun", "rust": "fn", "ruby": "def", "perl": "sub", "f#": "let",
+		"html": "<b>", "xml": "<b>", "toml": "true", "matlab": "function", "haskell": "where", "latex": `\\begin{a}`, "octave": "function",
+	} {
+		require.Contains(t, string(highlight(word+" x = 1", language)), "<span", language)
+	}
+	require.Contains(t, string(highlight("<script>const x = 1</script>", "html")), `<span class="hl-kr">const</span>`, "one lexer uses another")
 	require.Equal(t, "bash", cellLanguage("%%bash -e\nls", "python"))
 	require.Equal(t, "python", cellLanguage("%%time\nls", "python"))
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/alecthomas/chroma/v2"
-	"github.com/alecthomas/chroma/v2/lexers"
 )
 
 // Bounds of highlighting one cell; what lies beyond is shown without colours. Lexers are
@@ -51,25 +50,6 @@ func (m *markup) token(tok chroma.Token) {
 	m.lit(`>`)
 	m.text(tok.Value)
 	m.lit(`</span>`)
-}
-
-// languages maps what kernels and magics call a language to the lexer's name, where that differs.
-var languages = map[string]string{
-	"ipython": "python", "python3": "python", "ir": "r", "sh": "bash", "shell": "bash", "zsh": "bash",
-	"js": "javascript", "node": "javascript", "c++": "cpp", "c++17": "cpp", "csharp": "c#", "fsharp": "f#", "ts": "typescript",
-	"yml": "yaml", "rlang": "r", "pyspark": "python", "spark": "scala", "sparksql": "sql", "bigquery": "sql", "postgresql": "sql",
-}
-
-func lexerFor(language string) chroma.Lexer {
-	name := strings.ToLower(strings.TrimSpace(language))
-	if known, ok := languages[name]; ok {
-		name = known
-	}
-	// A lexer is also found by patterns of file names: nothing that a notebook says may be one.
-	if name == "" || len(name) > 32 || strings.ContainsAny(name, "./\\*?[]{} \t\n") {
-		return nil
-	}
-	return lexers.Get(name)
 }
 
 // cellLanguage honours a cell magic such as %%bash, which changes the language of the whole cell.
