@@ -36,7 +36,7 @@ var lexers = sync.OnceValue(func() map[string]chroma.Lexer {
 var languages = map[string]string{
 	"ipython": "python", "python3": "python", "pyspark": "python", "rlang": "r", "ir": "r", "zsh": "bash",
 	"node": "javascript", "c++17": "c++", "c++20": "c++", "spark": "scala",
-	"sparksql": "sql", "bigquery": "sql", "postgresql": "sql", "mysql": "sql", "sqlite": "sql", "latex": "tex", "svg": "xml",
+	"sparksql": "sql", "bigquery": "sql", "postgresql": "sql", "mysql": "sql", "sqlite": "sql", "latex": "tex", "svg": "xml", "f#": "fsharp", "yml": "yaml", "shell": "bash",
 }
 
 // lexerFor returns the lexer for a language as a notebook names it; nil when it has none.
