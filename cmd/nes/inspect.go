@@ -41,7 +41,7 @@ func inspect(ctx context.Context, s streams, ses *session, notebook string) (cli
 		return client.Inspection{}, err
 	}
 	if tree != nil {
-		if notebook, err = send(ctx, s, ses, tree); err != nil {
+		if notebook, err = send(ctx, s, ses, notebook, tree); err != nil {
 			return client.Inspection{}, err
 		}
 	}

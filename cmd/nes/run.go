@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/config"
 	"github.com/nes-run/nes/internal/worktree"
 )
 
@@ -93,7 +94,7 @@ func (o *runOptions) run(ctx context.Context, s streams, notebook string) error 
 	}
 	spec.InputURL = notebook
 	if tree != nil {
-		if spec.InputURL, err = send(ctx, s, ses, tree); err != nil {
+		if spec.InputURL, err = send(ctx, s, ses, notebook, tree); err != nil {
 			return err
 		}
 	}
@@ -142,7 +143,11 @@ func treeOf(ctx context.Context, notebook string) (*worktree.Tree, error) {
 	if _, err := os.Stat(notebook); err != nil && isAddress(notebook) {
 		return nil, nil
 	}
-	return worktree.Open(ctx, notebook, worktree.Limits{})
+	c, err := config.Load()
+	if err != nil {
+		return nil, err
+	}
+	return worktree.Open(ctx, notebook, worktree.Options{DataDir: c.DataDir})
 }
 
 // isAddress tells the forms of addresses from paths: a scheme, git@host:path, or a host name first.
@@ -154,22 +159,40 @@ func isAddress(s string) bool {
 	return ok && strings.Contains(strings.Trim(host, "."), ".") && !strings.HasSuffix(host, ".ipynb")
 }
 
-// send uploads a working tree while it is read.
-func send(ctx context.Context, s streams, ses *session, tree *worktree.Tree) (string, error) {
-	for _, note := range tree.Notes {
-		fmt.Fprintln(s.err, "note: "+note)
+// send uploads the working tree of notebook and returns the address by which it is run. When something in
+// the tree changed meanwhile, as happens while somebody works, it is all done once more.
+func send(ctx context.Context, s streams, ses *session, notebook string, tree *worktree.Tree) (string, error) {
+	sum, err := upload(ctx, ses, tree)
+	if nes.CodeOf(err) == nes.CodeConflict {
+		if tree, err = treeOf(ctx, notebook); err != nil {
+			return "", err
+		}
+		sum, err = upload(ctx, ses, tree)
 	}
-	r, w := io.Pipe()
-	go func() {
-		_, err := tree.WriteTo(w)
-		w.CloseWithError(err)
-	}()
-	sum, err := ses.Upload(ctx, r)
-	_ = r.CloseWithError(io.ErrClosedPipe) // ends the writing when the server refused
 	if err != nil {
 		return "", err
 	}
+	for _, note := range tree.Notes {
+		fmt.Fprintln(s.err, "note: "+note)
+	}
 	return tree.Address(sum), nil
+}
+
+// upload sends a tree while it is read. The code is conflict when the tree did not keep still.
+func upload(ctx context.Context, ses *session, tree *worktree.Tree) (string, error) {
+	r, w := io.Pipe()
+	written := make(chan error, 1)
+	go func() {
+		_, err := tree.WriteTo(w)
+		_ = w.CloseWithError(err)
+		written <- err
+	}()
+	sum, err := ses.Upload(ctx, r)
+	_ = r.CloseWithError(io.ErrClosedPipe) // ends the writing when the server refused
+	if werr := <-written; nes.CodeOf(werr) == nes.CodeConflict {
+		return "", werr // says which file, and not only that the body broke off
+	}
+	return sum, err
 }
 
 // duration is a flag that takes 90s, 15m or a number of seconds.

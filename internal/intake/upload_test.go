@@ -26,7 +26,7 @@ func TestUploadOfAWorkingTree(t *testing.T) {
 	repo := gitsourcetest.NewRepository(t, t.TempDir(), "b")
 	base := repo.Commit("x", map[string]string{"a.ipynb": gitsourcetest.Notebook("alpha = 1", "1"), "lib.py": "x"})
 	repo.Write("lib.py", "changed")
-	tree, err := worktree.Open(t.Context(), filepath.Join(repo.Work, "a.ipynb"), worktree.Limits{})
+	tree, err := worktree.Open(t.Context(), filepath.Join(repo.Work, "a.ipynb"), worktree.Options{})
 	require.NoError(t, err)
 	var archive bytes.Buffer
 	_, err = tree.WriteTo(&archive)

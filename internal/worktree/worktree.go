@@ -15,10 +15,12 @@ import (
 	"github.com/nes-run/nes/internal/bundle"
 )
 
-// Limits of a tree; 0 is the default in parentheses.
-type Limits struct {
-	Files int   // entries (20,000)
-	Size  int64 // bytes of all files (512 MiB)
+// Options of opening a tree; 0 is the default in parentheses.
+type Options struct {
+	Files int   // entries at most (20,000)
+	Size  int64 // bytes of all files at most (512 MiB)
+	// DataDir is NES's own directory, which is never taken along; empty is none.
+	DataDir string
 }
 
 // Tree is what belongs to a notebook.
@@ -38,8 +40,8 @@ type Tree struct {
 
 // Open finds what belongs to the notebook at path. It reads no file's content. The
 // error is a *nes.Error that says how to mend it.
-func Open(ctx context.Context, path string, l Limits) (*Tree, error) {
-	l.Files, l.Size = orDefault(l.Files, 20_000), orDefault(l.Size, 512<<20)
+func Open(ctx context.Context, path string, o Options) (*Tree, error) {
+	o.Files, o.Size = orDefault(o.Files, 20_000), orDefault(o.Size, 512<<20)
 	notebook, err := find(path)
 	if err != nil {
 		return nil, err
@@ -54,7 +56,10 @@ func Open(ctx context.Context, path string, l Limits) (*Tree, error) {
 	if err := t.locate(notebook); err != nil {
 		return nil, err
 	}
-	c := &collector{tree: t, limits: l, seen: map[string]bool{}, links: map[string]string{}}
+	c := &collector{tree: t, options: o, own: ownDirs(t.Root, o.DataDir), seen: map[string]bool{}, links: map[string]string{}}
+	if dir := c.own.above(t.Notebook); dir != "" {
+		return nil, nes.Errorf(nes.CodeInvalid, "%s lies in a data directory of NES, %s: put it elsewhere", path, filepath.Join(t.Root, dir))
+	}
 	return t, c.collect(paths)
 }
 
@@ -114,11 +119,12 @@ var leftOut = []string{".git", ".hg", ".svn", ".venv", "venv", "node_modules", "
 
 // collector makes entries of paths.
 type collector struct {
-	tree   *Tree
-	limits Limits
-	seen   map[string]bool
-	links  map[string]string
-	size   int64
+	tree    *Tree
+	options Options
+	own     *own
+	seen    map[string]bool
+	links   map[string]string
+	size    int64
 }
 
 // collect takes the given paths, or walks the whole directory where there are none.
@@ -173,6 +179,8 @@ func (c *collector) walk(dir string) error {
 		switch {
 		case d.IsDir() && path != c.tree.Root && slices.Contains(leftOut, d.Name()):
 			return fs.SkipDir
+		case d.IsDir() && c.own.has(filepath.ToSlash(rel)):
+			return fs.SkipDir
 		case d.IsDir():
 			return nil
 		}
@@ -192,7 +200,7 @@ func (c *collector) takeAll(paths []string) error {
 // take adds one path: a file, a link, or a directory that is a repository of its own.
 func (c *collector) take(p string) error {
 	p = strings.TrimSuffix(p, "/")
-	if c.seen[p] || unwanted(p) {
+	if c.seen[p] || unwanted(p) || c.own.above(p) != "" {
 		return nil
 	}
 	c.seen[p] = true
@@ -263,10 +271,10 @@ func (c *collector) addParents(p string) {
 func (c *collector) check() error {
 	what := ""
 	switch {
-	case len(c.tree.entries) > c.limits.Files:
-		what = fmt.Sprintf("more than %d files", c.limits.Files)
-	case c.size > c.limits.Size:
-		what = fmt.Sprintf("more than %d MB", c.limits.Size>>20)
+	case len(c.tree.entries) > c.options.Files:
+		what = fmt.Sprintf("more than %d files", c.options.Files)
+	case c.size > c.options.Size:
+		what = fmt.Sprintf("more than %d MB", c.options.Size>>20)
 	default:
 		return nil
 	}

@@ -127,7 +127,7 @@ func TestSameContentSameDigest(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	dir := plant(t, map[string]string{"a.ipynb": "{}", "b.bin": strings.Repeat("x", 2<<20)})
-	for _, l := range []worktree.Limits{{Files: 1}, {Size: 1 << 20}} {
+	for _, l := range []worktree.Options{{Files: 1}, {Size: 1 << 20}} {
 		_, err := worktree.Open(t.Context(), filepath.Join(dir, "a.ipynb"), l)
 		require.Equal(t, nes.CodeTooLarge, nes.CodeOf(err))
 		require.Contains(t, err.Error(), dir)
@@ -141,7 +141,7 @@ func TestNotThere(t *testing.T) {
 	for path, want := range map[string]string{
 		filepath.Join(dir, "no.ipynb"): "there is no file", dir: "is not a file",
 	} {
-		_, err := worktree.Open(t.Context(), path, worktree.Limits{})
+		_, err := worktree.Open(t.Context(), path, worktree.Options{})
 		require.Equal(t, nes.CodeInvalid, nes.CodeOf(err))
 		require.ErrorContains(t, err, want)
 	}
@@ -169,7 +169,7 @@ func (broken) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 func TestHome(t *testing.T) {
 	home := plant(t, map[string]string{"a.ipynb": "{}"})
 	t.Setenv("HOME", home)
-	_, err := worktree.Open(t.Context(), filepath.Join(home, "a.ipynb"), worktree.Limits{})
+	_, err := worktree.Open(t.Context(), filepath.Join(home, "a.ipynb"), worktree.Options{})
 	require.ErrorContains(t, err, "put the notebook into a directory of its own")
 }
 
@@ -213,7 +213,7 @@ func run(t *testing.T, dir string, args ...string) string {
 
 func open(t *testing.T, path string) *worktree.Tree {
 	t.Helper()
-	tree, err := worktree.Open(t.Context(), path, worktree.Limits{})
+	tree, err := worktree.Open(t.Context(), path, worktree.Options{})
 	require.NoError(t, err)
 	return tree
 }
@@ -274,7 +274,7 @@ func BenchmarkOpenAndWrite(b *testing.B) {
 	}
 	_ = exec.Command("git", "-C", dir, "init", "-q").Run()
 	for b.Loop() {
-		tree, err := worktree.Open(b.Context(), filepath.Join(dir, "a.ipynb"), worktree.Limits{})
+		tree, err := worktree.Open(b.Context(), filepath.Join(dir, "a.ipynb"), worktree.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}
