@@ -103,7 +103,7 @@ func (c *Checker) write(p []byte) error {
 	for i := 0; i < len(p); {
 		switch c.st {
 		case inString:
-			i += plain(p[i:])
+			i += simple(p[i:])
 		case inInt, inFrac:
 			i += digits(p[i:])
 		}
@@ -139,6 +139,25 @@ func (c *Checker) utf8(p []byte) bool {
 		}
 	}
 	return utf8.Valid(p)
+}
+
+// simple returns the length of the plain bytes and two-byte escapes at the start of p, which is within a string.
+func simple(p []byte) int {
+	for i := 0; ; i += 2 {
+		i += plain(p[i:])
+		if i+1 >= len(p) || p[i] != '\\' || !shortEscape(p[i+1]) {
+			return i
+		}
+	}
+}
+
+// shortEscape tells whether a backslash and b are a whole escape.
+func shortEscape(b byte) bool {
+	switch b {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return true
+	}
+	return false
 }
 
 // plain returns how many bytes at the start of p stand for themselves within a string.
@@ -328,10 +347,10 @@ func (c *Checker) inString(b byte) error {
 }
 
 func (c *Checker) escape(b byte) error {
-	switch b {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+	switch {
+	case shortEscape(b):
 		c.st = inString
-	case 'u':
+	case b == 'u':
 		c.st, c.hex, c.unit = inHex, 4, 0
 	default:
 		return ErrSyntax

@@ -104,13 +104,34 @@ func TestWalk(t *testing.T) {
 
 func TestString(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{`"a"`: "a", `"a\n\u00e9"`: "a\né", `""`: ""} {
+	for text, want := range map[string]string{
+		`"a"`: "a", `"a\n\u00e9"`: "a\né", `""`: "", `"\"\\\/\b\f\n\r\t"`: "\"\\/\b\f\n\r\t", `"\ud83d\ude00한\uD83D\uDE00"`: "😀한😀",
+		`"\ud83d"`: "\ufffd", `"\ude00\ud83dx"`: "\ufffd\ufffdx", `"\ud83d\n"`: "\ufffd\n", `"\ud83d\ud83d\ude00"`: "\ufffd😀", `"\ud83d\u0041"`: "\ufffdA",
+	} {
 		got, ok := jsonspan.String([]byte(text), jsonspan.Span{End: len(text)})
 		require.True(t, ok)
-		require.Equal(t, want, got)
+		require.Equal(t, want, got, text)
 	}
 	_, ok := jsonspan.String([]byte("12"), jsonspan.Span{End: 2})
 	require.False(t, ok)
+}
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	for n := range 12_000 / 7 {
+		long, short := strings.Repeat("한", n*7), strings.Repeat(`한\n`, n)
+		inner := []byte(short + long + `\u00e9` + short)
+		var got strings.Builder
+		for piece := range jsonspan.Text(inner) {
+			require.NotEmpty(t, piece)
+			require.True(t, utf8.Valid(piece), "a piece holds whole characters")
+			got.Write(piece)
+		}
+		require.True(t, got.String() == strings.ReplaceAll(string(inner[:len(short)]), `\n`, "\n")+long+"é"+strings.ReplaceAll(short, `\n`, "\n"), n)
+	}
+	for range jsonspan.Text([]byte(strings.Repeat(`a\n`, 10_000))) {
+		break
+	}
 }
 
 func TestMend(t *testing.T) {
@@ -163,11 +184,24 @@ func FuzzJSON(f *testing.F) {
 		for key, span := range jsonspan.Fields(text, whole) {
 			require.NoError(t, check(`"`+string(key)+`"`))
 			require.NoError(t, check(string(span.Of(text))))
+			requireString(t, text, span)
 		}
 		for span := range jsonspan.Elements(text, whole) {
 			require.NoError(t, check(string(span.Of(text))))
 		}
 	})
+}
+
+// requireString holds our decoder to the standard library's.
+func requireString(t *testing.T, text []byte, span jsonspan.Span) {
+	t.Helper()
+	got, ok := jsonspan.String(text, span)
+	var want string
+	require.Equal(t, span.Of(text)[0] == '"', ok)
+	if ok {
+		require.NoError(t, json.Unmarshal(span.Of(text), &want))
+		require.Equal(t, want, got)
+	}
 }
 
 func BenchmarkCheck(b *testing.B) {

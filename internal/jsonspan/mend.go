@@ -97,9 +97,8 @@ func (m *Mender) inEscape(b byte) {
 		return
 	}
 	unit := rune(0)
-	for _, d := range m.escape[2:] {
-		v, _ := hexValue(d)
-		unit = unit<<4 | v
+	if m.escape[1] == 'u' {
+		unit = codeUnit(m.escape)
 	}
 	switch {
 	case unit >= 0xD800 && unit < 0xDC00:

@@ -2,8 +2,8 @@ package jsonspan
 
 import (
 	"bytes"
-	"encoding/json"
 	"iter"
+	"strings"
 )
 
 // Span is a place in a text: the bytes from Start up to End.
@@ -66,10 +66,15 @@ func String(text []byte, s Span) (value string, ok bool) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", false
 	}
-	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 {
+	inner := raw[1 : len(raw)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
 		return string(inner), true
 	}
-	return value, json.Unmarshal(raw, &value) == nil
+	var b strings.Builder
+	for piece := range Text(inner) {
+		b.Write(piece)
+	}
+	return b.String(), true
 }
 
 func skipSpace(text []byte, i int) int {

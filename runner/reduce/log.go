@@ -1,7 +1,7 @@
 package reduce
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -17,7 +17,7 @@ const maxLogged = 4 << 10
 // written over (\r, backspace) is shown as it was at its end. Any split of the journal gives the same text.
 type Log struct {
 	lines lines
-	out   strings.Builder
+	out   bytes.Buffer
 	text  screen
 	cell  int // whose text is under way
 	ended bool
@@ -29,38 +29,43 @@ func NewLog() *Log { return &Log{cell: -1} }
 // Feed takes the journal's next bytes and returns the text that they add to the log. The lines of the result are complete.
 func (l *Log) Feed(chunk []byte) []byte {
 	l.lines.feed(chunk, func(_ int64, text []byte) { l.line(text) })
-	text := []byte(l.out.String())
-	l.out.Reset()
+	text := l.out.Bytes()
+	l.out = bytes.Buffer{} // the text is the caller's now
 	return text
 }
 
 func (l *Log) line(text []byte) {
-	loose, err := jsonspan.Check(text)
-	if err != nil || l.ended {
+	if l.ended {
 		return
 	}
-	if loose {
-		text = jsonspan.Mend(text)
-	}
-	var j journal.Line
-	if json.Unmarshal(text, &j) != nil || j.V != journal.Version {
+	r, ok := read(0, text)
+	if !ok {
 		return
 	}
+	if r.kind == string(journal.KindMsg) {
+		l.message(&r)
+		return
+	}
+	if j, ok := r.line(); ok {
+		l.note(&j)
+	}
+}
+
+// note takes a line that is no message.
+func (l *Log) note(j *journal.Line) {
 	switch j.K {
 	case journal.KindStart:
-		l.start(&j)
+		l.start(j)
 	case journal.KindCellStart:
-		l.say(&j, "cell %d", index(&j))
+		l.say(j, "cell %d", index(j))
 	case journal.KindCellEnd:
-		l.cellEnd(&j)
-	case journal.KindMsg:
-		l.message(&j)
+		l.cellEnd(j)
 	case journal.KindWord:
-		l.word(&j)
+		l.word(j)
 	case journal.KindLog:
-		l.say(&j, "%s", plainText(j.Text))
+		l.say(j, "%s", plainText(j.Text))
 	case journal.KindExit:
-		l.exit(&j)
+		l.exit(j)
 	}
 }
 
@@ -112,53 +117,57 @@ func index(j *journal.Line) int {
 	return *j.Cell
 }
 
-// content is what a log shows of any message.
-type content struct {
-	Text      string                     `json:"text"`
-	Data      map[string]json.RawMessage `json:"data"`
-	Name      string                     `json:"ename"`
-	Value     string                     `json:"evalue"`
-	Traceback []string                   `json:"traceback"`
-}
-
-func (l *Log) message(j *journal.Line) {
-	var c content
-	if json.Unmarshal(j.Content, &c) != nil {
+func (l *Log) message(r *record) {
+	if r.kindOf(r.content) != '{' {
 		return
 	}
-	switch j.Type {
+	switch r.typ {
 	case "stream":
-		l.stream(j, c.Text)
+		l.stream(r)
 	case "display_data", "execute_result":
-		var text string
-		if json.Unmarshal(c.Data["text/plain"], &text) == nil && text != "" {
+		if text := r.string(r.fieldOf(r.fieldOf(r.content, "data"), "text/plain")); text != "" {
 			l.block(shorten(text))
 		}
 	case "error":
-		trace := strings.Join(c.Traceback, "\n")
-		if trace == "" {
-			trace = c.Name + ": " + c.Value
-		}
-		l.block(trace)
+		l.block(r.traceback())
 	}
 }
 
-func (l *Log) stream(j *journal.Line, text string) {
-	if i := index(j); i != l.cell {
-		l.flush()
-		l.cell = i
+// traceback is what an error message shows.
+func (r *record) traceback() string {
+	var trace []string
+	for e := range jsonspan.Elements(r.text, r.fieldOf(r.content, "traceback")) {
+		trace = append(trace, r.string(e))
 	}
-	if j.Cut != nil {
-		l.flush()
-		fmt.Fprintf(&l.out, "%s\n", plainText(cutNotice(j.Cut)))
+	if text := strings.Join(trace, "\n"); text != "" {
+		return text
 	}
-	l.text.write(&l.out, text)
+	return r.string(r.fieldOf(r.content, "ename")) + ": " + r.string(r.fieldOf(r.content, "evalue"))
+}
+
+func (l *Log) stream(r *record) {
+	text := r.fieldOf(r.content, "text")
+	if r.kindOf(text) != '"' {
+		return
+	}
+	if r.cell != l.cell {
+		l.flush()
+		l.cell = r.cell
+	}
+	if c := r.cutOut(); c != nil {
+		l.flush()
+		fmt.Fprintf(&l.out, "%s\n", plainText(cutNotice(c)))
+	}
+	l.out.Grow(text.Len())
+	for piece := range jsonspan.Text(text.Of(r.text)[1 : text.Len()-1]) {
+		l.text.write(&l.out, piece)
+	}
 }
 
 // block writes text as lines of its own.
 func (l *Log) block(text string) {
 	l.flush()
-	l.text.write(&l.out, text)
+	l.text.write(&l.out, []byte(text))
 	l.flush()
 }
 
@@ -205,8 +214,8 @@ func oneLine(text string) string { return strings.ReplaceAll(plainText(text), "\
 // plainText is text without escape sequences and control characters.
 func plainText(text string) string {
 	var s screen
-	var out strings.Builder
-	s.write(&out, text)
+	var out bytes.Buffer
+	s.write(&out, []byte(text))
 	s.end(&out)
 	return strings.TrimSuffix(out.String(), "\n")
 }

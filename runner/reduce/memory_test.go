@@ -72,11 +72,13 @@ func TestALargeJournalTakesLittleMemory(t *testing.T) {
 	before := heap()
 	s, err := reduce.New(notebook(strings.Split(strings.Repeat("x,", 30), ",")[:30]...))
 	require.NoError(t, err)
+	log := reduce.NewLog()
 	buf := make([]byte, 1<<20)
 	peak := int64(0)
 	for at := int64(0); ; {
 		n, err := f.ReadAt(buf, at)
 		require.NoError(t, s.Feed(at, buf[:n]))
+		log.Feed(buf[:n])
 		at += int64(n)
 		if at>>20%16 == 0 {
 			peak = max(peak, heap()-before)
@@ -93,6 +95,7 @@ func TestALargeJournalTakesLittleMemory(t *testing.T) {
 	t.Logf("a journal of %d MB: %d MB of heap, a notebook of %d MB", size>>20, peak>>20, counted.n>>20)
 	require.Less(t, peak, int64(allowed))
 	runtime.KeepAlive(s)
+	runtime.KeepAlive(log)
 }
 
 // counter counts, and looks at the heap on the way.
@@ -153,10 +156,23 @@ func BenchmarkWrite(b *testing.B) {
 }
 
 func BenchmarkLog(b *testing.B) {
-	text := []byte(strings.Repeat(lines(printed(0, "stdout", strings.Repeat("0123456789abcdef\n", 60))), 1000))
-	b.SetBytes(int64(len(text)))
-	l := reduce.NewLog()
-	for b.Loop() {
-		l.Feed(text)
+	ascii, korean := "0123456789abcdef\n", "셀의 출력입니다, 한글로.\n"
+	for _, bench := range []struct{ name, lines string }{
+		{"lines of 100 B", strings.Repeat(lines(printed(0, "stdout", strings.Repeat(ascii, 6))), 1000)},
+		{"lines of 1 kB", strings.Repeat(lines(printed(0, "stdout", strings.Repeat(ascii, 60))), 1000)},
+		{"lines of 200 kB", strings.Repeat(lines(printed(0, "stdout", strings.Repeat(ascii, 12_000))), 8)},
+		{"Korean", strings.Repeat(lines(printed(0, "stdout", strings.Repeat(korean, 6_000))), 8)},
+		{"progress bars", strings.Repeat(lines(printed(0, "stderr", strings.Repeat("\r 50%|#####     | 5/10", 5_000))), 8)},
+		{"images of 1 MB", lines(display(0, "display_data", "", `{"image/png":"`+strings.Repeat("iVBORw0KGgo", 95_000)+`"}`))},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			text := []byte(bench.lines)
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			l := reduce.NewLog()
+			for b.Loop() {
+				l.Feed(text)
+			}
+		})
 	}
 }

@@ -58,18 +58,27 @@ func (s *State) streamed(r *record, i int) bool {
 	if r.kindOf(text) != '"' {
 		return false
 	}
-	if r.kindOf(r.cut) != '{' && text.Len() == 2 {
+	cut := r.cutOut()
+	if cut == nil && text.Len() == 2 {
 		return true // nothing was printed
 	}
 	t := s.write(s.target(i), name, r, place{})
-	var c journal.Cut
-	if r.kindOf(r.cut) == '{' && json.Unmarshal(r.cut.Of(r.text), &c) == nil {
-		t.cut(c)
+	if cut != nil {
+		t.cut(*cut)
 	}
 	if text.Len() > 2 {
 		t.add(r.inner(text))
 	}
 	return true
+}
+
+// cutOut is the line's mark that output was left out, or nil.
+func (r *record) cutOut() *journal.Cut {
+	var c journal.Cut
+	if r.kindOf(r.cut) != '{' || json.Unmarshal(r.cut.Of(r.text), &c) != nil {
+		return nil
+	}
+	return &c
 }
 
 func streamName(name string) string {

@@ -1,7 +1,7 @@
 package reduce
 
 import (
-	"strings"
+	"bytes"
 	"unicode"
 	"unicode/utf8"
 )
@@ -29,14 +29,15 @@ const (
 	skipStringEnd      // ESC within it
 )
 
-// write prints text, and passes on the lines that are complete.
-func (s *screen) write(out *strings.Builder, text string) {
-	for text != "" {
-		if n := s.plain(text); n > 0 {
+// write prints UTF-8 text, and passes on the lines that are complete.
+func (s *screen) write(out *bytes.Buffer, text []byte) {
+	for len(text) > 0 {
+		n := s.whole(out, text)
+		if n += s.plain(text[n:]); n > 0 {
 			text = text[n:]
 			continue
 		}
-		r, n := utf8.DecodeRuneInString(text)
+		r, n := utf8.DecodeRune(text)
 		text = text[n:]
 		if s.skip != skipNothing && r != '\n' {
 			s.sequence(r)
@@ -59,14 +60,34 @@ func (s *screen) write(out *strings.Builder, text string) {
 	}
 }
 
-// plain prints the printable ASCII that text begins with, as far as the line has room, and returns its length.
-func (s *screen) plain(text string) int {
+// whole passes on the complete lines of printable characters that text begins with, and returns their length.
+func (s *screen) whole(out *bytes.Buffer, text []byte) int {
+	if s.begun || s.redraw || s.skip != skipNothing {
+		return 0
+	}
+	end := 0
+	for i, b := range text {
+		if b == '\n' {
+			end = i + 1
+		} else if !printable(b) {
+			break
+		}
+	}
+	out.Write(text[:end])
+	return end
+}
+
+// plain prints the printable characters that text begins with, as far as the line has room, and returns their length.
+func (s *screen) plain(text []byte) int {
 	if s.skip != skipNothing || s.redraw || len(s.line) >= maxScreenLine {
 		return 0
 	}
 	n := 0
-	for most := min(len(text), maxScreenLine-len(s.line)); n < most && text[n] >= ' ' && text[n] <= '~'; {
+	for most := min(len(text), maxScreenLine-len(s.line)); n < most && printable(text[n]); {
 		n++
+	}
+	for n > 0 && n < len(text) && !utf8.RuneStart(text[n]) {
+		n-- // a character that has no room is none that is cut
 	}
 	if n > 0 {
 		s.line, s.begun = append(s.line, text[:n]...), true
@@ -74,7 +95,11 @@ func (s *screen) plain(text string) int {
 	return n
 }
 
-func (s *screen) print(out *strings.Builder, r rune) {
+// printable tells whether a byte is of a character that is no control character, whatever stands
+// beside it. 0xC2 begins some that are and some that are not.
+func printable(b byte) bool { return b >= ' ' && b != 0x7f && b != 0xC2 }
+
+func (s *screen) print(out *bytes.Buffer, r rune) {
 	if r != '\t' && unicode.IsControl(r) {
 		return
 	}
@@ -89,7 +114,7 @@ func (s *screen) print(out *strings.Builder, r rune) {
 }
 
 // end completes the line, where there is one.
-func (s *screen) end(out *strings.Builder) {
+func (s *screen) end(out *bytes.Buffer) {
 	if s.begun {
 		out.Write(s.line)
 		out.WriteByte('\n')
