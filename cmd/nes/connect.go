@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"time"
 
 	"github.com/nes-run/nes"
@@ -36,6 +37,10 @@ const (
 	settle             // execute what is to be executed
 )
 
+// leanGC trades processor time, of which a server for one run needs little, for memory: the
+// notebook on the same machine needs it more.
+const leanGC = 40
+
 // connect finds or makes a server.
 func connect(ctx context.Context, s streams, n need) (*session, error) {
 	c, err := config.Load()
@@ -48,6 +53,7 @@ func connect(ctx context.Context, s streams, n need) (*session, error) {
 	ses := &session{config: c, own: make(chan *app.App, 1)}
 	ses.Client = client.New("http://localhost", client.Options{Name: "nes", HTTP: &http.Client{Transport: &owner{dir: c.DataDir, token: c.Token}}})
 	ses.start = func(ctx context.Context, l *app.Lock) (*app.App, error) {
+		debug.SetGCPercent(leanGC)
 		a := app.New(app.Options{Config: c, Log: quiet(c, s), Version: version(), Lock: l, Private: true, Passive: n == look})
 		return a, a.Start(ctx)
 	}

@@ -107,7 +107,12 @@ func (w *watcher) chunk(size int64) ([]byte, error) {
 		return nil, nil // taken away: the same
 	}
 	defer f.Close()
-	return io.ReadAll(io.NewSectionReader(f, w.offset, min(size-w.offset, journal.MaxChunk)))
+	chunk := make([]byte, min(size-w.offset, journal.MaxChunk))
+	n, err := f.ReadAt(chunk, w.offset)
+	if errors.Is(err, io.EOF) { // it was cut off meanwhile: send what is there
+		err = nil
+	}
+	return chunk[:n], err
 }
 
 // post makes one journal call and does what the answer says.

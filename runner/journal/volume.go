@@ -23,7 +23,7 @@ const (
 	MaxExit    = 64 << 10
 	MaxInput   = 256 << 20
 	MaxLine    = 16 << 20 // of the journal; larger bodies go to blobs
-	MaxChunk   = 4 << 20  // of the journal, in one call to the server
+	MaxChunk   = 1 << 20  // of the journal, in one call to the server
 	MaxBlob    = 512 << 20
 	MaxJournal = 4 << 30
 )
