@@ -275,7 +275,7 @@ func (p *runPage) Result() string {
 
 // addParts renders the sections that change while the run goes on.
 func (v *viewer) addParts(p *runPage) error {
-	for _, name := range []string{"head", "progress", "facts", "timing", "results"} {
+	for _, name := range []string{"head", "progress", "parameters", "results", "facts", "timing"} {
 		var b strings.Builder
 		if err := v.pages.ExecuteTemplate(&b, "part-"+name, p); err != nil {
 			return err

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/viewer/render"
@@ -158,16 +160,16 @@ func (v *viewer) fail(w http.ResponseWriter, r *http.Request, err error) {
 	message := "This is a fault of NES. The server’s log has the detail."
 	switch code := nes.CodeOf(err); code {
 	case nes.CodeNotFound:
-		status, title, message = http.StatusNotFound, "Not found", err.Error()
+		status, title, message = http.StatusNotFound, "Not found", sentence(err)
 	case nes.CodeInvalid:
-		status, title, message = http.StatusBadRequest, "That address is not right", err.Error()
+		status, title, message = http.StatusBadRequest, "That address is not right", sentence(err)
 	case nes.CodeForbidden:
-		status, title, message = http.StatusForbidden, "Not allowed", err.Error()
+		status, title, message = http.StatusForbidden, "Not allowed", sentence(err)
 	case nes.CodeUnauthorized:
-		status, title, message = http.StatusUnauthorized, "Sign in first", err.Error()
+		status, title, message = http.StatusUnauthorized, "Sign in first", sentence(err)
 	case nes.CodeUnavailable, nes.CodeBusy:
 		w.Header().Set("Retry-After", "5")
-		status, title, message = http.StatusServiceUnavailable, "Not available right now", err.Error()
+		status, title, message = http.StatusServiceUnavailable, "Not available right now", sentence(err)
 	default:
 		v.Log.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "code", code, "error", err)
 	}
@@ -176,6 +178,13 @@ func (v *viewer) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if err := v.show(w, status, "error.html", data); err != nil {
 		http.Error(w, title, status)
 	}
+}
+
+// sentence makes an error's text one.
+func sentence(err error) string {
+	text := strings.TrimRight(err.Error(), ". ")
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:] + "."
 }
 
 // page is what every page needs.

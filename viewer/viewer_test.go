@@ -167,7 +167,7 @@ func TestErrorsArePages(t *testing.T) {
 	status, header, body := h.get("/runs/" + string(run.ID))
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "5", header.Get("Retry-After"))
-	require.Contains(t, body, "the storage is away")
+	require.Contains(t, body, "The storage is away.")
 	h.records.fault = fmt.Errorf("secret detail")
 	status, _, body = h.get("/runs/" + string(run.ID))
 	require.Equal(t, http.StatusInternalServerError, status)

@@ -108,24 +108,16 @@ func failedWord(detail string) string {
 // gutter shows the cell's number, state and duration.
 func (m *markup) gutter(c *notebook.Cell, i int, s state) {
 	m.lit(`<div class="gutter">`)
-	if c.Type != "code" {
-		m.lit(`<a class="n" aria-label="Link to this cell"`)
-		m.attr("href", fmt.Sprintf("#cell-%d", i))
-		m.lit(`>¶</a></div>`)
-		return
-	}
 	m.lit(`<a class="n"`)
 	m.attr("href", fmt.Sprintf("#cell-%d", i))
-	m.lit(`>[`)
-	switch {
-	case c.Count != nil:
-		m.int(*c.Count)
-	case c.Run.Status == notebook.Running:
-		m.lit(`*`)
-	default:
-		m.lit(` `)
+	m.attr("title", fmt.Sprintf("Cell %d of the notebook", i+1))
+	m.lit(`><span class="no">`)
+	m.int(i + 1)
+	m.lit(`</span>`)
+	if c.Type == "code" {
+		m.count(c)
 	}
-	m.lit(`]</a>`)
+	m.lit(`</a>`)
 	if s.sign != "" {
 		m.lit(` <span class="state"><span aria-hidden="true">`)
 		m.text(s.sign)
@@ -138,6 +130,20 @@ func (m *markup) gutter(c *notebook.Cell, i int, s state) {
 	}
 	m.time(c)
 	m.lit(`</div>`)
+}
+
+// count shows the execution count as notebooks do.
+func (m *markup) count(c *notebook.Cell) {
+	m.lit(`<span class="count">[`)
+	switch {
+	case c.Count != nil:
+		m.int(*c.Count)
+	case c.Run.Status == notebook.Running:
+		m.lit(`*`)
+	default:
+		m.lit(` `)
+	}
+	m.lit(`]</span>`)
 }
 
 func (m *markup) time(c *notebook.Cell) {
