@@ -26,7 +26,6 @@ func (v *viewer) functions() template.FuncMap {
 		"compact":  compact,
 		"indented": indented,
 		"contains": strings.Contains,
-		"add":      func(a, b int) int { return a + b },
 	}
 }
 

@@ -18,7 +18,7 @@ func (r *Renderer) Cell(d *Document, i int) template.HTML {
 	m.attr("id", fmt.Sprintf("cell-%d", i))
 	m.attr("data-cell", fmt.Sprint(i))
 	m.attr("data-v", c.Fingerprint()+endedMark(d, c))
-	m.attr("aria-label", strings.TrimSpace(fmt.Sprintf("Cell %d%s", i+1, state.suffix())))
+	m.attr("aria-label", strings.TrimSpace(fmt.Sprintf("Cell %d%s", i, state.suffix())))
 	if c.Type == "markdown" && c.HasTag("papermill-error-cell-tag") {
 		m.lit(` hidden></article>`) // papermill's banner, in whose place the page has its own
 		return m.html()
@@ -105,14 +105,14 @@ func failedWord(detail string) string {
 	return "failed"
 }
 
-// gutter shows the cell's number, state and duration.
+// gutter shows the cell's number, from 0 as in logs, messages and the API, its state and duration.
 func (m *markup) gutter(c *notebook.Cell, i int, s state) {
 	m.lit(`<div class="gutter">`)
 	m.lit(`<a class="n"`)
 	m.attr("href", fmt.Sprintf("#cell-%d", i))
-	m.attr("title", fmt.Sprintf("Cell %d of the notebook", i+1))
+	m.attr("title", fmt.Sprintf("Cell %d of the notebook", i))
 	m.lit(`><span class="no">`)
-	m.int(i + 1)
+	m.int(i)
 	m.lit(`</span>`)
 	if c.Type == "code" {
 		m.count(c)
