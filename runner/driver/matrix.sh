@@ -20,7 +20,7 @@ interpreter() { # the first that runs: a shim on PATH may have nothing behind it
 }
 
 one() { # python version, papermill version
-	local python env=.matrix/py$1-pm$2
+	local python why env=.matrix/py$1-pm$2
 	python=$(interpreter "$1")
 	if [ -z "$python" ]; then
 		echo "SKIP python $1, papermill $2: there is no python$1"
@@ -33,6 +33,10 @@ one() { # python version, papermill version
 			return
 		fi
 		touch "$env/ready"
+	fi
+	if ! why=$("$env/bin/python" -c 'import papermill' 2>&1); then
+		echo "SKIP python $1, papermill $2: papermill itself cannot be imported ($(tail -1 <<<"$why"))"
+		return
 	fi
 	if NES_PYTHON=$PWD/$env/bin/python go test -v -count=1 ./runner/driver ./runner/executor -run "Python|$tests" >"$env.log" 2>&1 && ! grep -q -- '--- SKIP' "$env.log"; then
 		echo "ok   python $1, papermill $2: $("$env/bin/pip" list 2>/dev/null | awk '/^(papermill|ipykernel|jupyter_client|ipython) / {printf "%s %s ", $1, $2}')"
