@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -40,6 +41,22 @@ func TestFixAndPush(t *testing.T) {
 	require.Equal(t, broken, first.Source.Commit)
 	require.Equal(t, mended, second.Source.Commit)
 	require.Equal(t, mended, s.notebook(second.ID).Metadata.NES["commit"])
+}
+
+// TestRefusedRunNamesItsCommit: the record of a run whose parameters do not fit says which notebook they were held against.
+func TestRefusedRunNamesItsCommit(t *testing.T) {
+	t.Parallel()
+	s, repo := serve(t), newRepository(t)
+	sc := Scenario{Cells: []Cell{{Code: "region = 'north'", Tags: []string{"parameters"}}}}
+	repo.write("n.ipynb", sc.Notebook())
+	commit := repo.push("main")
+	run := s.wait(s.submit(nes.Spec{
+		InputURL:   repo.url + "/blob/main/n.ipynb",
+		Parameters: map[string]json.RawMessage{"regoin": json.RawMessage(`"south"`)},
+	}).ID)
+	require.Equal(t, nes.ReasonParameterError, run.Reason)
+	require.Equal(t, commit, run.Source.Commit)
+	require.Equal(t, "n.ipynb", run.Source.Path)
 }
 
 // TestAddresses: branches with slashes, permalinks to commits that no branch points to, and GitLab's form, each runs.

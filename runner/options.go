@@ -35,7 +35,8 @@ type Ledger interface {
 
 // Sources fetches what is to be run.
 type Sources interface {
-	// Fetch resolves and checks the run's source. A *nes.Error with a Reason whose code is not unavailable ends the run.
+	// Fetch resolves and checks the run's source. A *nes.Error with a Reason whose code is not unavailable ends the
+	// run; what was found out before may come with it.
 	Fetch(ctx context.Context, run *nes.Run) (nes.Fetched, error)
 	OpenBundle(ctx context.Context, s nes.Source) (io.ReadCloser, error)
 }

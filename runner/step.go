@@ -129,9 +129,18 @@ func (s *step) fetch(ctx context.Context) error {
 	final := nes.CodeOf(err) != nes.CodeUnavailable && nes.CodeOf(err) != nes.CodeInternal
 	if final || s.failures+1 >= maxFetchFailures {
 		s.c.o.Log.Info("source refused", "run", s.run.ID, "error", err)
-		return s.apply(ctx, nes.End(&s.run, nes.ReasonOf(err), err.Error(), nil, s.now()))
+		return s.apply(ctx, refused(&s.run, fetched, err, s.now()))
 	}
 	return err
+}
+
+// refused ends a run that its source does not allow. What was found out of the source stays in the record.
+func refused(r *nes.Run, found nes.Fetched, err error, at time.Time) nes.Transition {
+	end := nes.End(r, nes.ReasonOf(err), err.Error(), nil, at)
+	if found.Source.Path != "" {
+		end.Fetched = &found
+	}
+	return end
 }
 
 // untilOrdered returns a context that ends when the run is to end.

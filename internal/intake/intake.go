@@ -78,7 +78,8 @@ func orDefault[T int | int64](v *T, def T) {
 }
 
 // Fetch finds the source of a run, makes sure that its bundle is in the bucket, and fits the
-// run's parameters to the notebook. Every error is a *nes.Error with a reason.
+// run's parameters to the notebook. Every error is a *nes.Error with a reason. Where only the
+// parameters do not fit, the source comes with the error.
 func (in *Intake) Fetch(ctx context.Context, run *nes.Run) (nes.Fetched, error) {
 	found, nb, err := in.open(ctx, run.Spec.InputURL)
 	if err != nil {
@@ -86,7 +87,7 @@ func (in *Intake) Fetch(ctx context.Context, run *nes.Run) (nes.Fetched, error) 
 	}
 	values, conversions, err := parameters.Fit(parameters.Inspect(nb), run.Spec.Parameters)
 	if err != nil {
-		return nes.Fetched{}, withReason(err, nes.ReasonParameterError)
+		return nes.Fetched{Source: found.source, Parameters: run.Spec.Parameters, Notes: found.notes}, withReason(err, nes.ReasonParameterError)
 	}
 	return nes.Fetched{Source: found.source, Parameters: values, Conversions: conversions, Notes: found.notes}, nil
 }
