@@ -2,6 +2,7 @@ package reduce_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -10,8 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -65,70 +68,123 @@ func bashKernel(t *testing.T, python string) string {
 	return dir
 }
 
-// papermills are processes that execute notebooks with papermill, one at a time each.
-type papermills chan *papermill
+// perNotebook is how long a notebook may take, on either side, on a machine that does much else.
+const perNotebook = 2 * time.Minute
+
+// papermills are processes that have papermill imported and execute notebooks, one at a time each.
+type papermills struct {
+	start func() *papermill
+	idle  chan *papermill
+}
 
 type papermill struct {
-	in  io.WriteCloser
-	out *bufio.Scanner
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	answers chan string // closed when the process has ended
 }
 
 func startPapermills(t *testing.T, python, env string, n int) papermills {
 	t.Helper()
-	all := make(papermills, n)
+	all := papermills{func() *papermill { return startPapermill(t, python, env) }, make(chan *papermill, n)}
 	for range n {
-		cmd := exec.Command(python, "testdata/reference.py")
-		cmd.Stderr, cmd.Env = io.Discard, append(os.Environ(), env)
-		in, err := cmd.StdinPipe()
-		require.NoError(t, err)
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		t.Cleanup(func() {
-			in.Close()
-			_ = cmd.Wait()
-		})
-		all <- &papermill{in, bufio.NewScanner(out)}
+		all.idle <- all.start()
 	}
+	t.Cleanup(func() {
+		for range n {
+			(<-all.idle).stop()
+		}
+	})
 	return all
 }
 
-// execute returns the notebook that papermill made.
-func (all papermills) execute(t *testing.T, dir, in, kernel string) []byte {
+func startPapermill(t *testing.T, python, env string) *papermill {
 	t.Helper()
-	p := <-all
-	defer func() { all <- p }()
-	out := filepath.Join(t.TempDir(), "out.ipynb")
-	job, err := json.Marshal(map[string]string{"in": in, "out": out, "cwd": dir, "kernel": kernel})
+	cmd := exec.Command(python, "testdata/reference.py")
+	cmd.Stderr, cmd.Env = io.Discard, append(os.Environ(), env)
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	p := &papermill{cmd, in, make(chan string)}
+	go func() {
+		defer close(p.answers)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			p.answers <- lines.Text()
+		}
+	}()
+	return p
+}
+
+func (p *papermill) stop() {
+	p.in.Close()
+	for range p.answers {
+	}
+	_ = p.cmd.Wait()
+}
+
+// begin lets papermill execute the notebook of a directory, and returns what waits for the notebook that it makes.
+func (all papermills) begin(t *testing.T, dir, kernel string) func() []byte {
+	t.Helper()
+	p, began, out := <-all.idle, time.Now(), filepath.Join(t.TempDir(), "out.ipynb")
+	t.Cleanup(func() { all.idle <- p })
+	job, err := json.Marshal(map[string]string{"in": filepath.Join(dir, "notebook.ipynb"), "out": out, "cwd": dir, "kernel": kernel})
 	require.NoError(t, err)
 	_, err = p.in.Write(append(job, '\n'))
 	require.NoError(t, err)
-	require.True(t, p.out.Scan(), "papermill's process ended")
-	raw, err := os.ReadFile(out)
-	require.NoError(t, err, "papermill: %s", p.out.Text())
-	return raw
+	return func() []byte {
+		t.Helper()
+		select {
+		case said, alive := <-p.answers:
+			require.True(t, alive, "papermill's process ended")
+			raw, err := os.ReadFile(out)
+			require.NoError(t, err, "papermill: %s", said)
+			t.Logf("papermill took %.1f s", time.Since(began).Seconds())
+			return raw
+		case <-time.After(perNotebook):
+			_ = p.cmd.Process.Kill()
+			p.stop()
+			p = all.start()
+			require.Fail(t, "papermill did not end")
+			return nil
+		}
+	}
 }
 
 // volume is a work volume after an execution.
 type volume struct{ dir string }
 
-// executed runs a notebook with the real driver.
-func executed(t *testing.T, python, cache, env string, s specimen) volume {
+// peer is a copy of the work directory, for papermill. Its name is as long, so that nothing wraps in another way.
+const peer = "peer"
+
+// prepared is a volume with a notebook to execute, once for the driver and once for papermill.
+func prepared(t *testing.T, python string, s specimen) volume {
 	t.Helper()
 	v := volume{t.TempDir()}
 	launch, err := json.Marshal(journal.Launch{
 		V: 1, RunID: "00000000-0000-7000-8000-000000000000", Attempt: 1, Notebook: "notebook.ipynb", KernelName: s.kernel, Python: python, RunTimeout: 60,
 	})
 	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll(filepath.Join(v.dir, journal.WorkDir), 0o755))
-	require.NoError(t, os.MkdirAll(filepath.Join(v.dir, journal.RunDir), 0o755))
+	for _, dir := range []string{journal.WorkDir, peer, journal.RunDir} {
+		require.NoError(t, os.MkdirAll(v.path(dir), 0o755))
+	}
 	require.NoError(t, os.WriteFile(v.path("work/notebook.ipynb"), s.source, 0o644))
+	require.NoError(t, os.WriteFile(v.path(peer+"/notebook.ipynb"), s.source, 0o644))
 	require.NoError(t, os.WriteFile(v.path(journal.LaunchFile), launch, 0o644))
-	cmd := exec.Command(os.Args[0])
+	return v
+}
+
+// execute runs the notebook with the real driver.
+func (v volume) execute(t *testing.T, cache, env string) {
+	t.Helper()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), perNotebook)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+v.dir, cacheEnv+"="+cache, env)
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	return v
+	t.Logf("the driver took %.1f s", time.Since(began).Seconds())
 }
 
 func (v volume) path(name string) string { return filepath.Join(v.dir, filepath.FromSlash(name)) }
@@ -161,14 +217,16 @@ func TestTheReducerEqualsPapermill(t *testing.T) {
 	all := corpus(t)
 	require.GreaterOrEqual(t, len(all), 60)
 	kernels := "JUPYTER_PATH=" + bashKernel(t, python)
-	reference := startPapermills(t, python, kernels, 2)
+	reference := startPapermills(t, python, kernels, runtime.GOMAXPROCS(0))
 	cache := t.TempDir()
 	t.Run("corpus", func(t *testing.T) {
 		for _, s := range all {
 			t.Run(s.name, func(t *testing.T) {
 				t.Parallel()
-				v := executed(t, python, cache, kernels, s)
-				want := normal(t, reference.execute(t, v.path(journal.WorkDir), v.path("work/notebook.ipynb"), s.kernel), s.ids)
+				v := prepared(t, python, s)
+				theirs := reference.begin(t, v.path(peer), s.kernel)
+				v.execute(t, cache, kernels)
+				want := normal(t, bytes.ReplaceAll(theirs(), []byte(v.path(peer)), []byte(v.path(journal.WorkDir))), s.ids)
 				input, d := v.read(t, journal.InputFile), v.disk(t)
 				lines := string(v.read(t, journal.JournalFile))
 				state := feed(t, input, lines)
