@@ -108,11 +108,16 @@ func readCell(f fields) Cell {
 		c.Outputs, _ = list(f["outputs"])
 		_ = json.Unmarshal(f["execution_count"], &c.ExecutionCount)
 	}
+	c.keep(f)
+	return c
+}
+
+// keep takes in what the cell has beside the fields that are read.
+func (c *Cell) keep(f fields) {
 	c.Extra = without(f, "cell_type", "id", "metadata")
 	if c.known() {
 		c.Extra = without(c.Extra, "source", "outputs", "execution_count")
 	}
-	return c
 }
 
 // known tells whether the type is one of this version of the format; of others everything is kept as it is.

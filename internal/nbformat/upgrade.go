@@ -26,7 +26,7 @@ func readV3(doc fields) (*Notebook, error) {
 	for _, name := range []string{"name", "signature", "orig_nbformat", "orig_nbformat_minor"} {
 		delete(n.Metadata, name)
 	}
-	n.Extra = without(doc, "worksheets", "metadata", "orig_nbformat", "orig_nbformat_minor")
+	n.Extra = without(doc, "worksheets", "cells", "metadata", "orig_nbformat", "orig_nbformat_minor")
 	return n, nil
 }
 
@@ -36,7 +36,7 @@ func upgradeCell(f fields) Cell {
 	switch c.Type {
 	case Code:
 		upgradeCode(&c, f)
-		c.Extra = without(f, "cell_type", "metadata", "input", "prompt_number", "outputs", "language", "collapsed", "trusted")
+		c.keep(without(f, "input", "prompt_number", "language", "collapsed", "trusted"))
 		return c
 	case "heading":
 		c.Type, c.Source = Markdown, heading(f)
@@ -45,7 +45,7 @@ func upgradeCell(f fields) Cell {
 	default:
 		c.Source = text3(f["source"])
 	}
-	c.Extra = without(f, "cell_type", "metadata", "source", "level", "rendered", "trusted")
+	c.keep(without(f, "level", "rendered", "trusted"))
 	return c
 }
 
