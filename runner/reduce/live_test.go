@@ -157,13 +157,17 @@ type volume struct{ dir string }
 // peer is a copy of the work directory, for papermill. Its name is as long, so that nothing wraps in another way.
 const peer = "peer"
 
-// prepared is a volume with a notebook to execute, once for the driver and once for papermill.
-func prepared(t *testing.T, python string, s specimen) volume {
+// prepared is a volume with a notebook to execute, once for the driver and once for papermill; orders change what is to be done.
+func prepared(t *testing.T, python string, s specimen, orders ...func(*journal.Launch)) volume {
 	t.Helper()
 	v := volume{t.TempDir()}
-	launch, err := json.Marshal(journal.Launch{
+	order := journal.Launch{
 		V: 1, RunID: "00000000-0000-7000-8000-000000000000", Attempt: 1, Notebook: "notebook.ipynb", KernelName: s.kernel, Python: python, RunTimeout: 60,
-	})
+	}
+	for _, change := range orders {
+		change(&order)
+	}
+	launch, err := json.Marshal(order)
 	require.NoError(t, err)
 	for _, dir := range []string{journal.WorkDir, peer, journal.RunDir} {
 		require.NoError(t, os.MkdirAll(v.path(dir), 0o755))

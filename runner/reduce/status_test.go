@@ -61,6 +61,20 @@ func TestStatusesSayWhatReallyRan(t *testing.T) {
 	}
 }
 
+// TestTheTimesOfAnExecutionAreTheDrivers feeds a kernel whose own clock is wrong: what counts is when the driver
+// sent the cell and when it was over.
+func TestTheTimesOfAnExecutionAreTheDrivers(t *testing.T) {
+	t.Parallel()
+	said := `{"k":"msg","cell":0,"type":"stream","date":"1999-01-01T00:00:00Z","metadata":{"date":"1999-01-01T00:00:00Z"},"content":{"name":"stdout","text":"x"}}`
+	all := lines(started(0), said, ended(0, "ok"))
+	running := reduced(t, notebook("a"), lines(started(0), said)).Cells[0].Metadata["execution"]
+	const sent, over = "2023-11-14T22:13:20.500000Z", "2023-11-14T22:13:22.500000Z"
+	require.Equal(t, map[string]any{"iopub.status.busy": sent, "iopub.execute_input": sent}, running)
+	require.Equal(t, map[string]any{
+		"iopub.status.busy": sent, "iopub.execute_input": sent, "shell.execute_reply": over, "iopub.status.idle": over,
+	}, reduced(t, notebook("a"), all).Cells[0].Metadata["execution"])
+}
+
 // requirePapermill checks that a cell's metadata agree with each other.
 func requirePapermill(t testing.TB, c documentCell) {
 	t.Helper()
