@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -122,7 +123,7 @@ const maxText = 4096
 
 func clip(s string) string {
 	if len(s) > maxText {
-		return s[:maxText]
+		return strings.ToValidUTF8(s[:maxText], "")
 	}
 	return s
 }
