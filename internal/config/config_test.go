@@ -40,7 +40,7 @@ func TestRelativeDataDir(t *testing.T) {
 func TestEverythingWrongIsNamed(t *testing.T) {
 	t.Parallel()
 	_, err := config.Config{
-		DataDir: t.TempDir(), Addr: "8080", Ledger: "postgres://u:hunter2@h/db", Bucket: "relative", Backend: "kube", Server: "nes.example.com",
+		DataDir: t.TempDir(), Addr: "8080", Ledger: "mysql://u:hunter2@h/db", Bucket: "relative", Backend: "kube", Server: "nes.example.com",
 		PublicURL: "https://user:hunter2@example.com", URLPrefix: "nes/", FetchAllowCIDRs: []string{"10.0.0.0/8", "x"}, FetchRoots: []string{"here"}, FetchSSHKey: "/does/not/exist",
 		MaxRunning: -1, LogLevel: "loud", LogFormat: "xml", File: "/does/not/exist",
 	}.Complete()
@@ -192,4 +192,29 @@ func write(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "nes.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 	return path
+}
+
+func TestLedgerAddresses(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{ // address: what is wrong with it
+		"sqlite:///var/lib/nes/ledger.db":         "",
+		"postgres://nes@db/nes":                   "",
+		"postgresql://nes:s3cret@db:5432/nes?a=b": "",
+		"sqlite://ledger.db":                      "is not supported",
+		"mysql://nes:s3cret@db/nes":               "is not supported",
+		"postgres://nes:s3cret@db":                "names no database",
+		"postgres://nes@db?password=s3cret":       "names no database",
+		"postgres://nes:s3cret%zz@db/nes":         "is no address",
+		"redis://nes:s3cret%zz@db/nes":            "is not supported",
+	}
+	for address, want := range tests {
+		c, err := config.Config{DataDir: t.TempDir(), Ledger: address}.Complete()
+		if want == "" {
+			require.NoError(t, err, address)
+		} else {
+			require.ErrorContains(t, err, want, address)
+			require.NotContains(t, err.Error(), "s3cret")
+		}
+		require.NotContains(t, strings.Join(c.Lines(), "\n"), "s3cret")
+	}
 }

@@ -73,10 +73,20 @@ func shown(value any, secret bool) string {
 	return redactURL(s)
 }
 
-// redactURL takes a password out of an address.
+// redactURL takes a password out of an address, wherever a database's address may hold it.
 func redactURL(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || u.User == nil {
+	if err != nil {
+		if strings.Contains(s, "@") {
+			return "***"
+		}
+		return s
+	}
+	query := u.Query()
+	if query.Has("password") {
+		query.Set("password", "xxxxx")
+		u.RawQuery = query.Encode()
+	} else if u.User == nil {
 		return s
 	}
 	return u.Redacted()

@@ -19,7 +19,7 @@ import (
 func (c Config) validate() []nes.Problem {
 	v := &validator{}
 	v.addr("NES_ADDR", c.Addr)
-	v.storeURL("NES_LEDGER", c.Ledger, "sqlite")
+	v.ledgerURL("NES_LEDGER", c.Ledger)
 	v.storeURL("NES_BUCKET", c.Bucket, "file")
 	v.oneOf("NES_BACKEND", c.Backend, "local")
 	v.webURL("NES_SERVER", c.Server, "http", "https", "unix")
@@ -63,6 +63,19 @@ func (v *validator) addr(variable, value string) {
 func (v *validator) storeURL(variable, value, scheme string) {
 	path, ok := strings.CutPrefix(value, scheme+"://")
 	v.check(ok && filepath.IsAbs(path), variable, "%q is not supported: write %s:///absolute/path", redactURL(value), scheme)
+}
+
+// ledgerURL checks the address of a database: a server's, or a file's.
+func (v *validator) ledgerURL(variable, value string) {
+	if !strings.HasPrefix(value, "postgres://") && !strings.HasPrefix(value, "postgresql://") {
+		path, ok := strings.CutPrefix(value, "sqlite://")
+		v.check(ok && filepath.IsAbs(path), variable, "%q is not supported: write sqlite:///absolute/path or postgres://user@host/database", redactURL(value))
+		return
+	}
+	// What cannot be parsed cannot be redacted either, so it is not shown.
+	u, err := url.Parse(value)
+	v.check(err == nil, variable, "is no address: write postgres://user:password@host:5432/database, with special characters of the password percent-encoded")
+	v.check(err != nil || strings.Trim(u.Path, "/") != "", variable, "%q names no database: write postgres://user@host/database", redactURL(value))
 }
 
 func (v *validator) webURL(variable, value string, schemes ...string) {

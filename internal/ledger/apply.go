@@ -114,10 +114,10 @@ func (t *tx) recordFetched(c nes.Transition) error {
 	return t.insertParameters(c.Run, c.Fetched.Parameters)
 }
 
-// run reads a run inside the transaction.
+// run reads a run inside the transaction, and keeps others from changing it.
 func (t *tx) run(id nes.RunID) (nes.Run, error) {
 	var r nes.Run
-	found, err := t.row("SELECT "+runColumns+" FROM runs WHERE id = ?", runFields(&r), string(id))
+	found, err := t.row("SELECT "+runColumns+" FROM runs WHERE id = ?"+t.pool.dialect.locked, runFields(&r), string(id))
 	if err == nil && !found {
 		err = noRun(id)
 	}

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/nes-run/nes"
@@ -15,7 +17,9 @@ func (t *tx) commitCheckpoints(run *nes.Run, c nes.Transition) error {
 	if run.Status != nes.StatusSucceeded || c.Outcome == nil {
 		return nil
 	}
-	for name, value := range c.Outcome.Checkpoints {
+	// In the order of their names, so that two runs with the same ones never wait for each other.
+	for _, name := range slices.Sorted(maps.Keys(c.Outcome.Checkpoints)) {
+		value := c.Outcome.Checkpoints[name]
 		if err := t.setCheckpoint(run.Team, nes.Checkpoint{Name: name, Value: value, RunID: run.ID, At: c.At}); err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type Submission struct {
 // attaches to. A key that comes back with another fingerprint is CodeKeyReused. Keys and tasks are a team's own.
 func (l *Ledger) Create(ctx context.Context, s Submission) (run nes.Run, created bool, err error) {
 	err = l.write(ctx, "create run", func(t *tx) error {
+		created = false // of two with a new key one is undone, and begins again
 		known, err := t.keyed(s, &run)
 		if known || err != nil {
 			return err
@@ -34,13 +35,17 @@ func (l *Ledger) Create(ctx context.Context, s Submission) (run nes.Run, created
 		if err != nil {
 			return err
 		}
-		if !attached {
-			created = true
-			if err := t.insertRun(s, &run); err != nil {
-				return err
-			}
+		if attached {
+			return t.keepKey(s, run.ID)
 		}
-		return t.keepKey(s, run.ID)
+		created = true
+		if err := t.insertRun(s, &run); err != nil {
+			return err
+		}
+		if err := t.keepKey(s, run.ID); err != nil {
+			return err
+		}
+		return t.event(&run, nes.Event{At: s.At, Kind: "submitted", Actor: s.Owner})
 	})
 	if err != nil {
 		return nes.Run{}, false, err
@@ -81,6 +86,9 @@ func (t *tx) attach(s Submission, run *nes.Run) (bool, error) {
 	default:
 		return false, nil
 	}
+	if err := t.alone("task " + s.Team + " " + s.Spec.TaskKey); err != nil {
+		return false, err
+	}
 	q := "SELECT " + runColumns + " FROM runs WHERE team = ? AND task_key = ? AND task_key <> '' AND " + which + " ORDER BY id DESC LIMIT 1"
 	return t.row(q, runFields(run), s.Team, s.Spec.TaskKey)
 }
@@ -112,10 +120,7 @@ func (t *tx) insertRun(s Submission, run *nes.Run) error {
 			return err
 		}
 	}
-	if err := t.insertParameters(run.ID, s.Spec.Parameters); err != nil {
-		return err
-	}
-	return t.event(run, nes.Event{At: s.At, Kind: "submitted", Actor: s.Owner})
+	return t.insertParameters(run.ID, s.Spec.Parameters)
 }
 
 // maxFiltered is the longest value of a parameter that runs can be found by.

@@ -8,15 +8,15 @@ import (
 	"github.com/nes-run/nes"
 )
 
-// event adds e to the events, with the state of run as it is now.
+// event adds e to the events, with the state of run as it is now. It comes last in its
+// transaction: other writers wait for the counter until that commits.
 func (t *tx) event(run *nes.Run, e nes.Event) error {
-	var seq int64
-	if _, err := t.row("UPDATE counters SET value = value + 1 WHERE name = 'events' RETURNING value", []any{&seq}); err != nil {
+	if _, err := t.row("UPDATE counters SET value = value + 1 WHERE name = 'events' RETURNING value", []any{&t.seq}); err != nil {
 		return err
 	}
-	_, err := t.exec(`INSERT INTO events (seq, run_id, at, kind, status, stage, attempt, reason, message, actor)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, seq, string(run.ID), e.At.UnixMicro(), e.Kind, string(run.Status),
-		string(run.Stage), run.Attempt, string(e.Reason), words(e.Message), e.Actor)
+	_, err := t.exec(`INSERT INTO events (seq, run_id, at, kind, status, stage, attempt, reason, message, actor, change_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`+t.pool.dialect.announce, t.seq, string(run.ID), e.At.UnixMicro(), e.Kind, string(run.Status),
+		string(run.Stage), run.Attempt, string(e.Reason), words(e.Message), e.Actor, t.change)
 	return err
 }
 

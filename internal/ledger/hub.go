@@ -17,9 +17,10 @@ type hub struct {
 
 func newHub() *hub { return &hub{waiters: map[nes.RunID]chan struct{}{}} }
 
-// Changed returns a channel that is closed at the next change of a run that is made
-// through this process; "" means any run. Take the channel, read the run, then wait: so no
-// change is missed. A channel may also be closed without a change, when very many runs are waited for.
+// Changed returns a channel that is closed at the next change of a run, in this process or, on
+// PostgreSQL, in any that shares the ledger; "" means any run. Take the channel, read the run, then
+// wait: so no change is missed. A channel may also be closed without a change: when very many
+// runs are waited for, and when the way to the database was interrupted.
 func (l *Ledger) Changed(run nes.RunID) <-chan struct{} { return l.hub.wait(run) }
 
 func (h *hub) wait(run nes.RunID) <-chan struct{} {
@@ -29,11 +30,7 @@ func (h *hub) wait(run nes.RunID) <-chan struct{} {
 		return c
 	}
 	if len(h.waiters) >= hubMax {
-		// Runs that never change again would be kept for ever otherwise.
-		for id, c := range h.waiters {
-			close(c)
-			delete(h.waiters, id)
-		}
+		h.clear() // runs that never change again would be kept for ever otherwise
 	}
 	c := make(chan struct{})
 	h.waiters[run] = c
@@ -48,5 +45,19 @@ func (h *hub) changed(run nes.RunID) {
 			close(c)
 			delete(h.waiters, id)
 		}
+	}
+}
+
+// all tells everyone to look again.
+func (h *hub) all() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.clear()
+}
+
+func (h *hub) clear() {
+	for id, c := range h.waiters {
+		close(c)
+		delete(h.waiters, id)
 	}
 }

@@ -2,11 +2,12 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -17,29 +18,40 @@ import (
 // *nes.Error with code not_found, conflict, key_reused, invalid, or unavailable
 // when the database could not be asked and the call may be tried again.
 //
-// On SQLite, one process at a time may write: the owner of the data directory
-// makes sure of that by a lock of its own. A second process that writes all the same breaks
-// nothing, but its changes do not close the channels of [Ledger.Changed].
+// On PostgreSQL, any number of processes may share a ledger. On SQLite, one process at a time may
+// write: the owner of the data directory makes sure of that by a lock of its own. A second process that writes
+// all the same breaks nothing, but its changes do not close the channels of [Ledger.Changed].
 type Ledger struct {
-	dialect dialect
-	writes  *pool
-	reads   *pool
-	hub     *hub
-	log     *slog.Logger
+	dialect  dialect
+	writes   *pool
+	reads    *pool
+	hub      *hub
+	listener *listener // nil on SQLite
+	log      *slog.Logger
+	self     string       // of this opening, among all
+	changes  atomic.Int64 // counts its transactions
 }
 
-// Open opens the ledger at url, "sqlite:///var/lib/nes/ledger.db" or a plain
-// path, creates it where there is none, and brings its schema up to date.
+// Open opens the ledger at url and brings its schema up to date: "sqlite:///var/lib/nes/ledger.db"
+// or a plain path, where it is made if need be, or "postgres://user:password@host/database", which must exist.
 func Open(ctx context.Context, url string, log *slog.Logger) (*Ledger, error) {
 	scheme, rest, found := strings.Cut(url, "://")
 	if !found {
 		scheme, rest = "sqlite", url
 	}
-	if scheme != "sqlite" || rest == "" {
-		return nil, nes.Errorf(nes.CodeInvalid, "ledger %q: only sqlite:///absolute/path or a plain path is supported", scheme)
+	l := &Ledger{hub: newHub(), log: log, self: rand.Text()}
+	var err error
+	switch {
+	case scheme == "sqlite" && rest != "":
+		l.dialect = sqliteDialect
+		err = l.openSQLite(ctx, rest)
+	case scheme == "postgres" || scheme == "postgresql":
+		l.dialect = postgresDialect
+		err = l.openPostgres(ctx, url)
+	default:
+		err = nes.Errorf(nes.CodeInvalid, "ledger %q is not supported: write sqlite:///absolute/path, a plain path, or postgres://user@host/database", scheme)
 	}
-	l := &Ledger{dialect: sqliteDialect, hub: newHub(), log: log}
-	if err := l.openSQLite(ctx, rest); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if err := l.migrate(ctx); err != nil {
@@ -50,6 +62,9 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*Ledger, error) {
 
 // Close waits for what is under way and closes the database.
 func (l *Ledger) Close() error {
+	if l.listener != nil {
+		l.listener.close()
+	}
 	if err := errors.Join(l.reads.close(), l.writes.close()); err != nil {
 		return fmt.Errorf("close ledger: %w", err)
 	}
@@ -64,27 +79,3 @@ func (l *Ledger) Ping(ctx context.Context) error {
 
 // NewID makes an id. Ids of one process sort in the order in which they were made.
 func NewID() nes.RunID { return nes.RunID(uuid.Must(uuid.NewV7()).String()) }
-
-// openSQLite opens one connection that writes and a few that read.
-func (l *Ledger) openSQLite(ctx context.Context, path string) error {
-	if err := prepareSQLite(path); err != nil {
-		return err
-	}
-	writer, err := sql.Open("sqlite", sqliteDSN(path, false))
-	if err != nil {
-		return fmt.Errorf("open ledger: %w", err)
-	}
-	writer.SetMaxOpenConns(1)
-	l.writes = newPool(writer, l.dialect)
-	if err := writer.PingContext(ctx); err != nil {
-		return errors.Join(l.fault("open ledger "+path, err), writer.Close())
-	}
-	reader, err := sql.Open("sqlite", sqliteDSN(path, true))
-	if err != nil {
-		return errors.Join(fmt.Errorf("open ledger: %w", err), writer.Close())
-	}
-	reader.SetMaxOpenConns(sqliteReaders)
-	reader.SetMaxIdleConns(sqliteReaders)
-	l.reads = newPool(reader, l.dialect)
-	return nil
-}

@@ -68,6 +68,8 @@ func (l *Ledger) query(ctx context.Context, rest string, args ...any) ([]nes.Run
 	if _, err := l.reads.known(""); err != nil {
 		return nil, l.fault("list runs", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	rows, err := l.reads.db.QueryContext(ctx, l.dialect.rebind("SELECT "+runColumns+" FROM runs"+rest), args...)
 	if err != nil {
 		return nil, l.fault("list runs", err)

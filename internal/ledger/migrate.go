@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 )
 
 //go:embed migrations/*.sql
@@ -32,7 +33,11 @@ func (l *Ledger) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("embedded migrations: %w", err)
 	}
-	p, err := goose.NewProvider(l.dialect.goose, l.writes.db, files, goose.WithDisableGlobalRegistry(true))
+	options, err := l.oneMigrates()
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(l.dialect.goose, l.writes.db, files, append(options, goose.WithDisableGlobalRegistry(true))...)
 	if err != nil {
 		return fmt.Errorf("prepare the ledger's migration: %w", err)
 	}
@@ -42,6 +47,18 @@ func (l *Ledger) migrate(ctx context.Context) error {
 	}
 	l.log.InfoContext(ctx, "ledger migrated", "from", have, "to", newest, "took", time.Since(began))
 	return nil
+}
+
+// oneMigrates lets one of several processes that start together migrate while the others wait for it.
+func (l *Ledger) oneMigrates() ([]goose.ProviderOption, error) {
+	if !l.dialect.shared {
+		return nil, nil
+	}
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 60))
+	if err != nil {
+		return nil, fmt.Errorf("prepare the ledger's migration: %w", err)
+	}
+	return []goose.ProviderOption{goose.WithSessionLocker(locker)}, nil
 }
 
 // schemaVersion asks goose's own table; 0 where there is none yet.

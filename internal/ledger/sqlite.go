@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -22,7 +24,34 @@ var sqliteDialect = dialect{
 	goose:       goose.DialectSQLite3,
 	rebind:      func(query string) string { return query },
 	like:        "LIKE",
+	now:         "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
 	unavailable: sqliteUnavailable,
+	raced:       func(error) bool { return false },
+	unsure:      func(error) bool { return false },
+}
+
+// openSQLite opens one connection that writes and a few that read.
+func (l *Ledger) openSQLite(ctx context.Context, path string) error {
+	if err := prepareSQLite(path); err != nil {
+		return err
+	}
+	writer, err := sql.Open("sqlite", sqliteDSN(path, false))
+	if err != nil {
+		return fmt.Errorf("open ledger: %w", err)
+	}
+	writer.SetMaxOpenConns(1)
+	l.writes = newPool(writer, l.dialect)
+	if err := writer.PingContext(ctx); err != nil {
+		return errors.Join(l.fault("open ledger "+path, err), writer.Close())
+	}
+	reader, err := sql.Open("sqlite", sqliteDSN(path, true))
+	if err != nil {
+		return errors.Join(fmt.Errorf("open ledger: %w", err), writer.Close())
+	}
+	reader.SetMaxOpenConns(sqliteReaders)
+	reader.SetMaxIdleConns(sqliteReaders)
+	l.reads = newPool(reader, l.dialect)
+	return nil
 }
 
 // sqliteDSN names the database and how each connection uses it. synchronous=FULL

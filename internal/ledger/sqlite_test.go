@@ -57,7 +57,7 @@ func TestOpenNamesTheFile(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
-	for _, url := range []string{"postgres://localhost/nes", "sqlite://", "mysql://x"} {
+	for _, url := range []string{"sqlite://", "mysql://x", "postgres://%zz@/x", "postgres://h/d?pool_max_conns=many"} {
 		_, err := Open(t.Context(), url, silent)
 		require.Equal(t, nes.CodeInvalid, nes.CodeOf(err), url)
 	}

@@ -9,11 +9,19 @@ import (
 
 	"github.com/nes-run/nes/internal/ledger"
 	"github.com/nes-run/nes/internal/ledger/ledgertest"
+	"github.com/nes-run/nes/internal/ledger/postgrestest"
 )
+
+func TestMain(m *testing.M) { postgrestest.Run(m) }
 
 func TestSQLite(t *testing.T) {
 	t.Parallel()
 	ledgertest.Run(t, func(t *testing.T) *ledger.Ledger { return open(t, filepath.Join(t.TempDir(), "ledger.db")) })
+}
+
+func TestPostgres(t *testing.T) {
+	t.Parallel()
+	ledgertest.Run(t, func(t *testing.T) *ledger.Ledger { return open(t, postgrestest.New(t)) })
 }
 
 func open(t testing.TB, path string) *ledger.Ledger {

@@ -1,7 +1,10 @@
 package ledgertest
 
 import (
+	"context"
 	"encoding/json"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,6 +80,63 @@ func lease(t *testing.T, l *ledger.Ledger) {
 	plain := submit(t, l, nes.Spec{})
 	require.NoError(t, l.Asked(t.Context(), &plain, at(1)))
 	require.Nil(t, look(t, l, plain.ID).run.AskedAt)
+}
+
+func holders(t *testing.T, l *ledger.Ledger) {
+	var held atomic.Int32
+	err := together(t.Context(), 20, func(ctx context.Context, i int) error {
+		ok, err := l.Hold(ctx, "control", strconv.Itoa(i), time.Hour)
+		if ok {
+			held.Add(1)
+			ok, err = l.Hold(ctx, "control", strconv.Itoa(i), time.Hour)
+			if !ok {
+				held.Add(100)
+			}
+		}
+		return err
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, held.Load(), "one has it, and may renew it")
+	ok, err := l.Hold(t.Context(), "other", "x", time.Hour)
+	require.NoError(t, err)
+	require.True(t, ok, "another name is another lease")
+}
+
+func leaseEnds(t *testing.T, l *ledger.Ledger) {
+	hold := func(holder string, term time.Duration) bool {
+		t.Helper()
+		ok, err := l.Hold(t.Context(), "control", holder, term)
+		require.NoError(t, err)
+		return ok
+	}
+	require.True(t, hold("a", time.Hour))
+	require.False(t, hold("b", time.Hour))
+	require.NoError(t, l.Release(t.Context(), "control", "b"))
+	require.False(t, hold("b", time.Hour), "it can be given back by its holder alone")
+	require.NoError(t, l.Release(t.Context(), "control", "a"))
+	began := time.Now()
+	const term = 200 * time.Millisecond
+	require.True(t, hold("b", term))
+	require.Eventually(t, func() bool { return hold("c", time.Hour) }, time.Minute, 5*time.Millisecond)
+	require.GreaterOrEqual(t, time.Since(began), term)
+	require.False(t, hold("b", term), "who came too late has lost it")
+}
+
+func heard(t *testing.T, l *ledger.Ledger) {
+	run := reach(t, l, nes.StageExecuting)
+	read := func() *time.Time {
+		t.Helper()
+		a, err := l.Attempt(t.Context(), run.ID, 1)
+		require.NoError(t, err)
+		return a.HeardAt
+	}
+	require.Nil(t, read())
+	require.NoError(t, l.Heard(t.Context(), run.ID, 1, at(20)))
+	require.Equal(t, at(20), *read())
+	require.NoError(t, l.Heard(t.Context(), run.ID, 1, at(10)))
+	require.Equal(t, at(20), *read(), "time does not go back")
+	require.NoError(t, l.Heard(t.Context(), run.ID, 7, at(30)), "what is not there was not heard")
+	require.Equal(t, run, look(t, l, run.ID).run, "hearing is no change")
 }
 
 func checkpoints(t *testing.T, l *ledger.Ledger) {
