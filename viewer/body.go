@@ -3,6 +3,7 @@ package viewer
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -15,7 +16,7 @@ import (
 var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // find returns the notebook that a request is about, and the body in it. The caller releases the document.
-func (v *viewer) find(r *http.Request, wanted func(mime string) bool) (*document, notebook.Body, error) {
+func (v *viewer) find(r *http.Request, wanted func(mime string) bool) (*found, notebook.Body, error) {
 	none := func() error { return nes.Errorf(nes.CodeNotFound, "the notebook has no such output (any more)") }
 	run, err := v.allowed(r)
 	if err != nil {
@@ -34,7 +35,13 @@ func (v *viewer) find(r *http.Request, wanted func(mime string) bool) (*document
 		doc.release()
 		return nil, b, none()
 	}
-	return doc, b, nil
+	return &found{doc, v.documents.content(r.Context(), doc, &run, attempt)}, b, nil
+}
+
+// found is a document and its file.
+type found struct {
+	*document
+	content io.ReaderAt
 }
 
 // maxImage is how much of a body is decoded in memory to be shown as an image.
@@ -54,12 +61,12 @@ func (v *viewer) body(w http.ResponseWriter, r *http.Request) error {
 	render.SandboxHeaders(h)
 	forEver(h)
 	h.Set("Content-Type", "text/plain; charset=utf-8")
-	return b.Copy(w, doc.file)
+	return b.Copy(w, doc.content)
 }
 
-func serveImage(w http.ResponseWriter, r *http.Request, doc *document, b notebook.Body) error {
+func serveImage(w http.ResponseWriter, r *http.Request, doc *found, b notebook.Body) error {
 	var text bytes.Buffer
-	if err := b.Copy(&text, doc.file); err != nil {
+	if err := b.Copy(&text, doc.content); err != nil {
 		return fmt.Errorf("read an image: %w", err)
 	}
 	raw, err := render.ImageBytes(b.MIME, text.Bytes())
@@ -104,7 +111,7 @@ func (v *viewer) frame(w http.ResponseWriter, r *http.Request) error {
 	forEver(h)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	_, _ = w.Write([]byte(frameHead))
-	if err := b.Copy(w, doc.file); err != nil {
+	if err := b.Copy(w, doc.content); err != nil {
 		return nil //nolint:nilerr // the reader went away, or sees what there is
 	}
 	_, _ = w.Write([]byte(frameFoot))

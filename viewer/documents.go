@@ -1,6 +1,7 @@
 package viewer
 
 import (
+	"bufio"
 	"container/list"
 	"context"
 	"errors"
@@ -50,7 +51,8 @@ type slot struct {
 // document is a notebook at one moment. It never changes; release it after use.
 type document struct {
 	index *notebook.Index
-	file  *os.File // without a name: gone when it is closed
+	// file holds the notebook and has no name: gone when it is closed. It is nil where the notebook is read in the bucket.
+	file  *os.File
 	cells []cell
 	// gen is the number of this state; cells carry the number of the state in which they last changed.
 	gen   int64
@@ -120,25 +122,81 @@ func (d *documents) read(ctx context.Context, run *nes.Run, attempt int, ended b
 	if !ended {
 		doc.stale = d.o.Records.Changed(run.ID)
 	}
-	file, err := os.CreateTemp(d.o.SpoolDir, "nes-notebook-*")
-	if err != nil {
-		return nil, fmt.Errorf("keep the notebook: %w", err)
-	}
-	doc.file = file
 	doc.users.Store(1)
-	if err := os.Remove(file.Name()); err != nil {
-		doc.release()
-		return nil, fmt.Errorf("keep the notebook: %w", err)
-	}
-	if err := doc.parse(ctx, d.o.Records, run, attempt); err != nil {
+	if err := d.load(ctx, doc, run, attempt); err != nil {
 		doc.release()
 		return nil, err
 	}
 	if old != nil && doc.gen <= old.gen {
 		doc.gen = old.gen + 1
 	}
-	d.render(doc, old, d.document(doc, run, attempt))
+	d.render(doc, old, d.document(ctx, doc, run, attempt))
 	return doc, nil
+}
+
+// load takes the index that was written when the attempt was committed, or else reads the notebook.
+func (d *documents) load(ctx context.Context, doc *document, run *nes.Run, attempt int) (err error) {
+	if doc.ended && d.o.Committed != nil {
+		if doc.index, err = d.committed(ctx, run, attempt); err == nil {
+			return nil
+		}
+		if nes.CodeOf(err) != nes.CodeNotFound {
+			d.o.Log.WarnContext(ctx, "index of a notebook cannot be used", "run", run.ID, "attempt", attempt, "error", err)
+		}
+	}
+	file, err := os.CreateTemp(d.o.SpoolDir, "nes-notebook-*")
+	if err != nil {
+		return fmt.Errorf("keep the notebook: %w", err)
+	}
+	doc.file = file
+	if err := os.Remove(file.Name()); err != nil {
+		return fmt.Errorf("keep the notebook: %w", err)
+	}
+	return doc.parse(ctx, d.o.Records, run, attempt)
+}
+
+func (d *documents) committed(ctx context.Context, run *nes.Run, attempt int) (*notebook.Index, error) {
+	r, err := d.o.Committed.OpenIndex(ctx, run, attempt)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return notebook.Read(bufio.NewReaderSize(r, 64<<10))
+}
+
+// content is the notebook's file for the time of a request.
+func (d *documents) content(ctx context.Context, doc *document, run *nes.Run, attempt int) io.ReaderAt {
+	if doc.file != nil {
+		return doc.file
+	}
+	return &stored{ctx: ctx, in: d.o.Committed, run: run, attempt: attempt}
+}
+
+// stored is an executed notebook where it is stored.
+type stored struct {
+	ctx     context.Context //nolint:containedctx // of the one request that reads
+	in      Committed
+	run     *nes.Run
+	attempt int
+}
+
+// OpenSection opens a part of the file.
+func (s *stored) OpenSection(offset, length int64) (io.ReadCloser, error) {
+	return s.in.OpenNotebook(s.ctx, s.run, s.attempt, offset, length)
+}
+
+// ReadAt reads a part of the file.
+func (s *stored) ReadAt(p []byte, offset int64) (int, error) {
+	r, err := s.OpenSection(offset, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	n, err := io.ReadFull(r, p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return n, err
 }
 
 func (doc *document) parse(ctx context.Context, records Records, run *nes.Run, attempt int) error {
@@ -161,10 +219,10 @@ func (doc *document) parse(ctx context.Context, records Records, run *nes.Run, a
 	return err
 }
 
-func (d *documents) document(doc *document, run *nes.Run, attempt int) *render.Document {
+func (d *documents) document(ctx context.Context, doc *document, run *nes.Run, attempt int) *render.Document {
 	base := fmt.Sprintf("%s/runs/%s/", d.o.Prefix, run.ID)
 	return &render.Document{
-		Index: doc.index, File: doc.file, Ended: doc.ended,
+		Index: doc.index, File: d.content(ctx, doc, run, attempt), Ended: doc.ended,
 		BodyBase:  fmt.Sprintf("%sbody/%d/", base, attempt),
 		FrameBase: fmt.Sprintf("%sframe/%d/", base, attempt),
 	}
@@ -217,7 +275,7 @@ func (d *documents) put(s *slot, doc *document) {
 	doc.users.Add(1)
 	d.drop(s)
 	s.doc = doc
-	d.spool += doc.index.Size
+	d.spool += doc.spooled()
 	d.shrink()
 }
 
@@ -232,15 +290,23 @@ func (d *documents) shrink() {
 
 func (d *documents) drop(s *slot) {
 	if s.doc != nil {
-		d.spool -= s.doc.index.Size
+		d.spool -= s.doc.spooled()
 		s.doc.release()
 		s.doc = nil
 	}
 }
 
+// spooled is how much of the disk the document takes.
+func (doc *document) spooled() int64 {
+	if doc.file == nil {
+		return 0
+	}
+	return doc.index.Size
+}
+
 // release gives up a use of the document.
 func (doc *document) release() {
-	if doc.users.Add(-1) == 0 {
+	if doc.users.Add(-1) == 0 && doc.file != nil {
 		_ = doc.file.Close()
 	}
 }

@@ -36,11 +36,21 @@ type Records interface {
 	Changed(id nes.RunID) <-chan struct{}
 }
 
+// Committed are the notebooks of attempts that are over, with the indexes that were written with them.
+// Both methods give not_found for what there is not; the notebook is then read through Records.
+type Committed interface {
+	OpenIndex(ctx context.Context, run *nes.Run, attempt int) (io.ReadCloser, error)
+	// OpenNotebook opens length bytes from offset on.
+	OpenNotebook(ctx context.Context, run *nes.Run, attempt int, offset, length int64) (io.ReadCloser, error)
+}
+
 // Options of the viewer. Runs and Records are required.
 type Options struct {
 	Runs    Runs
 	Records Records
-	Log     *slog.Logger // nil is nowhere
+	// Committed opens the page of an ended run without reading its notebook; nil reads every notebook.
+	Committed Committed
+	Log       *slog.Logger // nil is nowhere
 
 	// Prefix of all addresses, such as "/nes"; empty is none. The JSON API is expected at Prefix + "/v1".
 	Prefix string

@@ -157,7 +157,7 @@ func orElse(s, otherwise string) string {
 
 // store writes the objects, side by side, and their keys into o.
 func (s *Store) store(ctx context.Context, l *live, run *nes.Run, a nes.Attempt, exit journal.Exit, o *nes.Outcome) error {
-	notebook, log, index := storage.NotebookKey(run, a.Number), l.prefix+"log.txt", l.prefix+"index.json"
+	notebook, log, index := storage.NotebookKey(run, a.Number), l.prefix+"log.txt", l.prefix+indexFile
 	at := endOf(a, exit)
 	stamp := reduce.Stamp{NES: provenance(run, a, *o, at), End: &reduce.End{Reason: o.Reason, Message: o.Message, At: at}}
 	p := pool.New().WithContext(ctx).WithFirstError()

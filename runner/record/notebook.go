@@ -156,3 +156,33 @@ func (s *Store) storedLog(ctx context.Context, run *nes.Run, attempt int, cursor
 	}
 	return string(text), cursor+int64(len(text)) >= o.Size, err
 }
+
+// OpenIndex opens the index that was written with an attempt's executed notebook. It is not_found while the attempt is under
+// way, and where none was written.
+func (s *Store) OpenIndex(ctx context.Context, run *nes.Run, attempt int) (io.ReadCloser, error) {
+	if err := over(run, attempt); err != nil {
+		return nil, err
+	}
+	_, r, err := s.o.Bucket.Open(ctx, storage.AttemptPrefix(run, attempt)+indexFile, 0, -1)
+	return r, err
+}
+
+// OpenNotebook opens length bytes of an executed notebook from offset on; not_found while the attempt is under way.
+func (s *Store) OpenNotebook(ctx context.Context, run *nes.Run, attempt int, offset, length int64) (io.ReadCloser, error) {
+	if err := over(run, attempt); err != nil {
+		return nil, err
+	}
+	_, r, err := s.o.Bucket.Open(ctx, storage.NotebookKey(run, attempt), offset, length)
+	return r, err
+}
+
+// over gives not_found for an attempt that has no executed notebook yet.
+func over(run *nes.Run, attempt int) error {
+	if attempt < 1 || attempt > run.Attempt || under(run, attempt) {
+		return nes.Errorf(nes.CodeNotFound, "attempt %d of run %s has no executed notebook yet", attempt, run.ID)
+	}
+	return nil
+}
+
+// indexFile is the name of the index beside the journal.
+const indexFile = "index.json"

@@ -146,16 +146,33 @@ func imageSize(text []byte) (width, height int) {
 	return c.Width, c.Height
 }
 
+// Sections is implemented by files for which one reading from an offset on costs less than many: those of a bucket.
+type Sections interface {
+	OpenSection(offset, length int64) (io.ReadCloser, error)
+}
+
+func openSection(file io.ReaderAt, offset, length int64) (io.ReadCloser, error) {
+	if f, ok := file.(Sections); ok {
+		return f.OpenSection(offset, length)
+	}
+	return io.NopCloser(io.NewSectionReader(file, offset, length)), nil
+}
+
 // Copy writes the body to w, read from the file at its place. Memory does not grow with it.
 func (b *Body) Copy(w io.Writer, file io.ReaderAt) error {
 	if b.Inline {
 		_, err := io.WriteString(w, b.Text)
 		return err
 	}
-	s := newScanner(io.NewSectionReader(file, b.Offset, b.Length))
+	section, err := openSection(file, b.Offset, b.Length)
+	if err != nil {
+		return err
+	}
+	defer section.Close()
+	s := newScanner(section)
 	if b.JSON {
 		return s.copyValue(w)
 	}
-	_, err := s.joined(w)
+	_, err = s.joined(w)
 	return err
 }
