@@ -147,6 +147,10 @@ func (c *Controller) runOnce(ctx context.Context) time.Time {
 	admitted := c.admit(runs)
 	next := now.Add(idle)
 	for i := range runs {
+		if at := c.leftover(&runs[i]); at.After(now) {
+			next = earlier(next, at)
+			continue
+		}
 		t := c.track(runs[i].ID)
 		if !t.busy && c.needsStep(t, &runs[i], admitted[runs[i].ID], now) {
 			c.begin(ctx, t, runs[i], admitted[runs[i].ID])
@@ -156,6 +160,19 @@ func (c *Controller) runOnce(ctx context.Context) time.Time {
 		}
 	}
 	return next
+}
+
+// calm is how long a new controller leaves alone what only has to be cleared away: somebody may have
+// started it to run a notebook, and waits for that.
+const calm = 250 * time.Millisecond
+
+// leftover is when to look at a run that ended before this controller began; zero is at once.
+func (c *Controller) leftover(r *nes.Run) time.Time {
+	opened := c.desk.openedAt()
+	if r.EndedAt == nil || !r.EndedAt.Before(opened) {
+		return time.Time{}
+	}
+	return opened.Add(calm)
 }
 
 func (c *Controller) track(id nes.RunID) *track {
@@ -280,6 +297,11 @@ func (s *step) guarded(ctx context.Context) (err error) {
 
 // tidy removes what the backend has of attempts that are over, or that nobody knows.
 func (c *Controller) tidy(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(calm):
+	}
 	refs, err := c.o.Backend.List(ctx)
 	if err != nil {
 		c.o.Log.Warn("attempts cannot be listed", "error", err)

@@ -325,3 +325,21 @@ func (h *house) until(id nes.RunID, ok func(nes.Run) bool) nes.Run {
 		}
 	}
 }
+
+// TestLeftoversAreClearedAway: the run ended under a controller that did not live to publish it.
+func TestLeftoversAreClearedAway(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, runner.Policy{})
+	run := h.launched()
+	ref := runner.Ref{Run: run.ID, Attempt: 1}
+	require.NoError(t, h.agent(ref, h.key.Token(ref)).Exit(t.Context(), journal.Exit{V: 1, Reason: "CellError"}))
+	run, err := h.ledger.Run(t.Context(), run.ID)
+	require.NoError(t, err)
+	run = h.apply(nes.End(&run, nes.ReasonCellError, "", &nes.Outcome{Reason: nes.ReasonCellError}, time.Now()))
+	require.False(t, run.Published)
+	require.NoError(t, h.controller.Start(t.Context()))
+	defer h.controller.Stop()
+	h.until(h.submit().ID, func(r nes.Run) bool { return r.Stage == nes.StageScheduling })
+	h.until(run.ID, func(r nes.Run) bool { return r.Published })
+	require.Contains(t, strings.Join(h.stored(), " "), "verdict.json")
+}
