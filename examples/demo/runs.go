@@ -22,7 +22,7 @@ func stories(quick bool) []story {
 	return []story{
 		{
 			about: "a report with plots, from data in the repository", notebook: "sales-report/report.ipynb",
-			parameters: map[string]any{"region": "north", "year": 2025, "top": "5"},
+			parameters: map[string]any{"region": "north", "year": 2026, "top": "5"},
 			status:     nes.StatusSucceeded, outputs: []string{"image/png"},
 		},
 		{
