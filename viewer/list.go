@@ -77,7 +77,7 @@ func (v *viewer) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return v.show(w, http.StatusOK, "list.html", p)
+	return v.show(w, r, http.StatusOK, "list.html", p)
 }
 
 func filterOf(q url.Values) nes.RunFilter {
@@ -195,7 +195,7 @@ func (v *viewer) listChanges(w http.ResponseWriter, r *http.Request, f nes.RunFi
 			return err
 		}
 		if p.Version != q.Get("version") {
-			return v.show(w, http.StatusOK, "rows", p)
+			return v.show(w, r, http.StatusOK, "rows", p)
 		}
 		select {
 		case <-changed:

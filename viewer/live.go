@@ -31,7 +31,7 @@ func (v *viewer) cells(w http.ResponseWriter, r *http.Request) error {
 		}
 		if p.Gen > since || p.State() != q.Get("state") {
 			p.Cells = slices.DeleteFunc(slices.Clone(p.Cells), func(c cell) bool { return c.Gen <= since })
-			return v.show(w, http.StatusOK, "changes.html", p)
+			return v.show(w, r, http.StatusOK, "changes.html", p)
 		}
 		if run.Ended() {
 			w.WriteHeader(http.StatusNoContent)

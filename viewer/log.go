@@ -49,8 +49,8 @@ func (v *viewer) logPage(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if q.Get("part") == "text" {
-		return v.show(w, http.StatusOK, "piece", p)
+		return v.show(w, r, http.StatusOK, "piece", p)
 	}
 	p.Title = strings.TrimSpace(p.Title)
-	return v.show(w, http.StatusOK, "log.html", p)
+	return v.show(w, r, http.StatusOK, "log.html", p)
 }

@@ -94,7 +94,7 @@ func (v *viewer) run(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return v.show(w, http.StatusOK, "run.html", p)
+	return v.show(w, r, http.StatusOK, "run.html", p)
 }
 
 // attemptOf reads which attempt is asked for; none is the newest.

@@ -145,19 +145,18 @@ func (v *viewer) static(w http.ResponseWriter, r *http.Request) error {
 	if r.PathValue("stamp") == v.stamp {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	_, _ = w.Write(asset.Body)
+	send(w, r, http.StatusOK, asset.Body)
 	return nil
 }
 
 // show writes a page or a part of one. It is built before anything is sent, so that a fault in it gives an error page.
-func (v *viewer) show(w http.ResponseWriter, status int, name string, data any) error {
+func (v *viewer) show(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	var b strings.Builder
 	if err := v.pages.ExecuteTemplate(&b, name, data); err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = io.WriteString(w, b.String())
+	send(w, r, status, []byte(b.String()))
 	return nil
 }
 
@@ -185,7 +184,7 @@ func (v *viewer) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	appHeaders(w.Header())
 	data := errorPage{page: v.page(title), Status: status, Message: message}
-	if err := v.show(w, status, "error.html", data); err != nil {
+	if err := v.show(w, r, status, "error.html", data); err != nil {
 		http.Error(w, title, status)
 	}
 }
