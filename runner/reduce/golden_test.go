@@ -223,14 +223,20 @@ for line in sys.stdin:
 print("valid")
 `
 
+// invalidBefore names notebooks that Jupyter finds invalid before anything executes them, which nothing here mends.
+var invalidBefore = map[string]bool{
+	"nbformat/test4plus": true, "nbformat/v4_5_no_cell_id": true, // of a future version
+	"nbclient/Output": true, // its kernelspec has no name
+}
+
 func TestJupyterFindsTheNotebooksValid(t *testing.T) {
 	t.Parallel()
 	python := python(t)
 	dir := t.TempDir()
 	var paths strings.Builder
 	for i, g := range goldens(t) {
-		if _, foreign := map[string]bool{"nbformat/test4plus": true, "nbformat/v4_5_no_cell_id": true}[g.name]; foreign {
-			continue // of a future version
+		if invalidBefore[g.name] {
+			continue
 		}
 		for part := 1; part <= 3; part++ {
 			n := len(g.journal) * part / 3
