@@ -88,7 +88,7 @@ type Attempt struct {
 	LaunchedAt time.Time  `json:"launched_at"`
 	StartedAt  *time.Time `json:"started_at,omitempty"`
 	EndedAt    *time.Time `json:"ended_at,omitempty"`
-	// HeardAt is when the agent last reported; filled by whoever listens to it, not stored.
+	// HeardAt is about when the agent last reported, where several servers share the ledger.
 	HeardAt *time.Time `json:"heard_at,omitempty"`
 	// TokenHash is the hexadecimal SHA-256 of the token that the attempt's agent shows.
 	TokenHash string `json:"-"`

@@ -66,15 +66,20 @@ func (c *Controller) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop ends controlling and waits for the steps under way. Attempts run on; it may be called again.
+// Stop ends controlling and waits for the steps under way. Attempts run on. It may be called
+// again, and after it Start as well; the two are not for use at the same time.
 func (c *Controller) Stop() {
 	c.mu.Lock()
 	stop, stopped := c.stop, c.stopped
 	c.mu.Unlock()
-	if stop != nil {
-		stop()
-		<-stopped
+	if stop == nil {
+		return
 	}
+	stop()
+	<-stopped
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stop, c.tracks = nil, map[nes.RunID]*track{} // others may control meanwhile
 }
 
 // Kick makes the controller look now.

@@ -25,6 +25,8 @@ type Changes interface {
 	Apply(ctx context.Context, t nes.Transition) (nes.Run, error)
 	Published(ctx context.Context, id nes.RunID) error
 	Note(ctx context.Context, id nes.RunID, message string, at time.Time) error
+	// Heard tells other servers that the agent of an attempt called.
+	Heard(ctx context.Context, id nes.RunID, attempt int, at time.Time) error
 }
 
 // Ledger is the database of runs.
@@ -77,6 +79,9 @@ type Options struct {
 	// MaxFetches at once; 0 is 8.
 	MaxFetches int
 	Policy     Policy
+	// HeardEvery is how often the ledger is told that an agent lives, so that the server that controls knows
+	// of agents that call another one; 0 is never, for a server that is alone.
+	HeardEvery time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }

@@ -55,7 +55,12 @@ func (r *Reception) admit(ctx context.Context, caller agentapi.Caller) (visit, e
 		r.c.desk.leave(Ref{Run: caller.Run, Attempt: caller.Attempt})
 		return visit{}, nes.Errorf(nes.CodeConflict, "attempt %d of run %s is over", caller.Attempt, caller.Run)
 	}
-	v.seat.hear(r.c.o.Now())
+	now := r.c.o.Now()
+	if v.seat.hear(now, r.c.o.HeardEvery) {
+		if err := r.c.o.Ledger.Heard(ctx, caller.Run, caller.Attempt, now); err != nil {
+			r.c.o.Log.Warn("other servers do not hear of an agent", "run", caller.Run, "error", err)
+		}
+	}
 	return v, nil
 }
 
@@ -217,6 +222,7 @@ type seat struct {
 
 	mu    sync.Mutex
 	heard time.Time
+	told  time.Time // when other servers were last told
 }
 
 func (d *desk) open(now time.Time) {
@@ -268,10 +274,30 @@ func (d *desk) count() int {
 	return len(d.seats)
 }
 
-func (s *seat) hear(now time.Time) {
+// hear notes a call, and reports whether other servers are to be told of it.
+func (s *seat) hear(now time.Time, every time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.heard = now
+	if now.After(s.heard) {
+		s.heard = now
+	}
+	if every == 0 || now.Sub(s.told) < every {
+		return false
+	}
+	s.told = now
+	return true
+}
+
+// catchUp learns of calls that other servers took, when none came to this one for a while.
+func (s *seat) catchUp(ctx context.Context, ledger Runs, ref Ref, now time.Time, every time.Duration) error {
+	if every == 0 || now.Sub(s.heardAt()) < every {
+		return nil
+	}
+	a, err := ledger.Attempt(ctx, ref.Run, ref.Attempt)
+	if err == nil && a.HeardAt != nil {
+		s.hear(*a.HeardAt, 0)
+	}
+	return err
 }
 
 func (s *seat) heardAt() time.Time {

@@ -64,6 +64,9 @@ func (s *step) decide(ctx context.Context) (Decision, error) {
 		if err != nil {
 			return Decision{}, err
 		}
+		if err := seat.catchUp(ctx, s.c.o.Ledger, s.ref(), s.now(), s.c.o.HeardEvery); err != nil {
+			return Decision{}, err
+		}
 		f.LaunchedAt, f.HeardAt = seat.launchedAt, seat.heardAt()
 		if f.Seen, err = s.c.o.Backend.Observe(ctx, s.ref()); err != nil {
 			return Decision{}, fmt.Errorf("observe %s: %w", s.ref().Name(), err)

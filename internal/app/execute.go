@@ -38,14 +38,21 @@ func (a *App) execute(ctx context.Context, led *ledger.Ledger, bucket storage.Bu
 	}
 	controller := runner.NewController(runner.Options{
 		Ledger: led, Sources: in, Journals: records, Records: records, Backend: backend, Key: key, Log: a.log,
-		Limits: a.limits(), Policy: runner.Policy{Timeout: time.Duration(a.o.Config.Site.Timeout)},
+		Limits: a.limits(), HeardEvery: heardEvery(led), Policy: runner.Policy{Timeout: time.Duration(a.o.Config.Site.Timeout)},
 	})
-	if err := controller.Start(ctx); err != nil {
+	if err := a.control(ctx, led, controller); err != nil {
 		return nil, nil, err
 	}
-	a.later("controller", func(context.Context) error { controller.Stop(); return nil })
 	a.serve("agents' server", l, agentapi.NewHandler(controller.Reception(), a.log), nil)
 	return records, controller.Kick, nil
+}
+
+// heardEvery is how often other servers are told that an agent lives.
+func heardEvery(led *ledger.Ledger) time.Duration {
+	if led.Shared() {
+		return 10 * time.Second
+	}
+	return 0
 }
 
 func (a *App) limits() runner.Limits {

@@ -27,6 +27,9 @@ func (s *Store) Commit(ctx context.Context, run *nes.Run, a nes.Attempt, exit jo
 		if err := l.catchUp(ctx); err != nil {
 			return err
 		}
+		if err := l.takeInput(ctx); err != nil { // which another server may have stored
+			return err
+		}
 		if err := l.complete(ctx, run); err != nil {
 			return err
 		}
