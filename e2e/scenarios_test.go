@@ -34,11 +34,11 @@ func play(t *testing.T, on *server, sc Scenario) {
 	s := *on
 	s.t = t
 	repo := newRepository(t)
-	repo.write(sc.Path, sc.Notebook())
+	repo.Write(sc.Path, string(sc.Notebook()))
 	for path, content := range sc.Files {
-		repo.write(path, []byte(content))
+		repo.Write(path, content)
 	}
-	repo.push("main")
+	repo.Commit("scenario", nil)
 	spec := request(t, sc, repo.url+"/blob/main/"+(&url.URL{Path: sc.Path}).EscapedPath())
 
 	run, _, err := s.client.Submit(s.ctx(), spec)

@@ -12,12 +12,12 @@ import (
 	"github.com/nes-run/nes"
 )
 
-func notebook(cells ...string) []byte {
+func notebook(cells ...string) string {
 	sc := Scenario{}
 	for _, c := range cells {
 		sc.Cells = append(sc.Cells, Cell{Code: c})
 	}
-	return sc.Notebook()
+	return string(sc.Notebook())
 }
 
 // TestFixAndPush: a run fails by a cell error; the notebook is mended and pushed; the same
@@ -25,14 +25,14 @@ func notebook(cells ...string) []byte {
 func TestFixAndPush(t *testing.T) {
 	t.Parallel()
 	s, repo := serve(t), newRepository(t)
-	repo.write("daily.ipynb", notebook("raise KeyError('revenue')"))
-	broken := repo.push("main")
+	repo.Write("daily.ipynb", notebook("raise KeyError('revenue')"))
+	broken := repo.Commit("change", nil)
 	spec := nes.Spec{InputURL: repo.url + "/blob/main/daily.ipynb", IdempotencyKey: "first"}
 	first := s.wait(s.submit(spec).ID)
 	require.Equal(t, nes.ReasonCellError, first.Reason, first.Message)
 
-	repo.write("daily.ipynb", notebook("print('revenue', 12)"))
-	mended := repo.push("main")
+	repo.Write("daily.ipynb", notebook("print('revenue', 12)"))
+	mended := repo.Commit("change", nil)
 	spec.IdempotencyKey = "second"
 	second := s.wait(s.submit(spec).ID)
 	require.Equal(t, nes.StatusSucceeded, second.Status, second.Message)
@@ -48,8 +48,8 @@ func TestRefusedRunNamesItsCommit(t *testing.T) {
 	t.Parallel()
 	s, repo := serve(t), newRepository(t)
 	sc := Scenario{Cells: []Cell{{Code: "region = 'north'", Tags: []string{"parameters"}}}}
-	repo.write("n.ipynb", sc.Notebook())
-	commit := repo.push("main")
+	repo.Write("n.ipynb", string(sc.Notebook()))
+	commit := repo.Commit("change", nil)
 	run := s.wait(s.submit(nes.Spec{
 		InputURL:   repo.url + "/blob/main/n.ipynb",
 		Parameters: map[string]json.RawMessage{"regoin": json.RawMessage(`"south"`)},
@@ -63,11 +63,11 @@ func TestRefusedRunNamesItsCommit(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	s, repo := serve(t), newRepository(t)
-	repo.write("한국/일일 보고.ipynb", notebook("print('old')"))
-	old := repo.push("main")
-	repo.write("한국/일일 보고.ipynb", notebook("print('new')"))
-	repo.push("main")
-	repo.push("feature/one/two")
+	repo.Write("한국/일일 보고.ipynb", notebook("print('old')"))
+	old := repo.Commit("change", nil)
+	repo.Write("한국/일일 보고.ipynb", notebook("print('new')"))
+	repo.Commit("change", nil)
+	repo.Branch("feature/one/two")
 	path := "%ED%95%9C%EA%B5%AD/%EC%9D%BC%EC%9D%BC%20%EB%B3%B4%EA%B3%A0.ipynb"
 	for name, c := range map[string]struct{ address, prints string }{
 		"branch":            {"/blob/main/" + path, "new"},
@@ -91,8 +91,8 @@ func TestAddresses(t *testing.T) {
 func TestOneKeyIsOneRun(t *testing.T) {
 	t.Parallel()
 	s, repo := serve(t), newRepository(t)
-	repo.write("n.ipynb", notebook("print(1)"))
-	repo.push("main")
+	repo.Write("n.ipynb", notebook("print(1)"))
+	repo.Commit("change", nil)
 	spec := nes.Spec{InputURL: repo.url + "/blob/main/n.ipynb", IdempotencyKey: "the same"}
 	var wg sync.WaitGroup
 	ids, created := make([]nes.RunID, 200), make([]bool, 200)
@@ -128,11 +128,11 @@ func TestOneKeyIsOneRun(t *testing.T) {
 func TestServerKilled(t *testing.T) {
 	t.Parallel()
 	s, repo := serve(t), newRepository(t)
-	repo.write("n.ipynb", notebook(
+	repo.Write("n.ipynb", notebook(
 		"import time\nfor i in range(60):\n    print('line', i, flush=True)\n    time.sleep(0.1)",
 		"print('after')",
 	))
-	repo.push("main")
+	repo.Commit("change", nil)
 	run := s.submit(nes.Spec{InputURL: repo.url + "/blob/main/n.ipynb"})
 	s.awaitLog(run.ID, "line 5\n")
 	s.kill()

@@ -32,19 +32,7 @@ func (v *Volume) Close() error { return v.root.Close() }
 
 // open opens a regular file for reading.
 func (v *Volume) open(name string) (*os.File, int64, error) {
-	f, err := v.root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", name)
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
+	return journal.OpenFile(v.root, name)
 }
 
 func (v *Volume) exists(name string) bool {

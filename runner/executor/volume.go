@@ -59,19 +59,7 @@ func (v *volume) close() {
 
 // open opens a regular file for reading; it never blocks and follows no link out of the volume.
 func (v *volume) open(name string) (*os.File, int64, error) {
-	f, err := v.root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", name)
-	}
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
+	return journal.OpenFile(v.root, name)
 }
 
 // readJSON reads a file of at most limit bytes.
