@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -151,35 +150,4 @@ func (s *Server) down(sig syscall.Signal) {
 func (s *Server) destroy() {
 	s.down(syscall.SIGINT)
 	_ = os.RemoveAll(s.dir) // of /tmp, if need be
-}
-
-// Pause stops every process of the server where it is, and returns what makes them go on.
-func (s *Server) Pause(t testing.TB) (resume func()) {
-	t.Helper()
-	all := func(sig syscall.Signal) {
-		for _, pid := range s.processes(t) {
-			_ = syscall.Kill(pid, sig) // it may have ended
-		}
-	}
-	all(syscall.SIGSTOP)
-	return sync.OnceFunc(func() { all(syscall.SIGCONT) })
-}
-
-func (s *Server) processes(t testing.TB) []int {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	pids := []int{s.cmd.Process.Pid}
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[0]))
-	require.NoError(t, err)
-	for _, file := range tasks {
-		raw, err := os.ReadFile(file)
-		require.NoError(t, err)
-		for _, word := range bytes.Fields(raw) {
-			pid, err := strconv.Atoi(string(word))
-			require.NoError(t, err)
-			pids = append(pids, pid)
-		}
-	}
-	return pids
 }
