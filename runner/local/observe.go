@@ -37,6 +37,7 @@ func (b *Backend) Observe(_ context.Context, ref runner.Ref) (runner.Observation
 		o.Exit = &e
 	}
 	execLives := v.Alive()
+	o.Started = o.Started || execLives // it may have begun since the look above
 	attended := pid != 0 || b.starting(ref) || b.revive(ref, &o)
 	switch {
 	case execLives:
