@@ -200,3 +200,19 @@ func TestRich(t *testing.T) {
 		require.Equal(t, want, rich(fragment), fragment)
 	}
 }
+
+func TestHostileMarkdownIsKnown(t *testing.T) {
+	t.Parallel()
+	for source, want := range map[string]bool{
+		strings.Repeat("[a](b", 400):                             true,
+		strings.Repeat("[a](b", 400) + strings.Repeat(")", 2000): true,
+		strings.Repeat(")", 2000) + strings.Repeat("[a](b", 400): true,
+		strings.Repeat("> ", 50):                                 true,
+		strings.Repeat("[a](b) ", 4000):                          false,
+		strings.Repeat("[a](b) (c) [d] e](f ", 100):              false,
+		strings.Repeat("![a](<b c> \"t\")\n", 2000):              false,
+		"": false, "](": false, strings.Repeat("> quoted\n", 2000): false,
+	} {
+		require.Equal(t, want, hostile(source), "%.20s", source)
+	}
+}

@@ -58,8 +58,8 @@ func (r *Renderer) Markdown(d *Document, c *notebook.Cell, source, prefix string
 // hostile knows the shapes of Markdown for which the parser's time grows with the square of the text:
 // links that are never closed, and quotes and lists nested deeper than any person writes.
 func hostile(source string) bool {
-	const links, depth = 1000, 40
-	if strings.Count(source, "](") > links && strings.Count(source, ")") < links/2 {
+	const unclosed, depth = 300, 40
+	if openLinks(source) > unclosed {
 		return true
 	}
 	for line := range strings.Lines(source) {
@@ -68,6 +68,18 @@ func hostile(source string) bool {
 		}
 	}
 	return false
+}
+
+// openLinks counts the links whose address is not closed before the next one begins.
+func openLinks(source string) (n int) {
+	_, rest, more := strings.Cut(source, "](")
+	for more {
+		var address string
+		if address, rest, more = strings.Cut(rest, "]("); !strings.Contains(address, ")") {
+			n++
+		}
+	}
+	return n
 }
 
 // markers counts the marks of quotes and list items with which a line begins.
