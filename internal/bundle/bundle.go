@@ -94,11 +94,17 @@ func (w *Writer) Close() error {
 	return w.zstd.Close()
 }
 
+// maxSteps of following links: enough for any honest tree, and a bound on the work that a hostile one makes.
+const maxSteps = 4096
+
 // Resolve follows the links on the way to a path, step by step, and returns where it ends; ok is
 // false when that leaves the tree or does not end. links maps the path of every link of the tree to its target.
 func Resolve(links map[string]string, name string) (end string, ok bool) {
 	at, rest := "", strings.Split(name, "/")
-	for hops := 0; len(rest) > 0; {
+	for hops, steps := 0, 0; len(rest) > 0; steps++ {
+		if steps > maxSteps || len(at) > maxTarget {
+			return "", false
+		}
 		step := rest[0]
 		rest = rest[1:]
 		switch step {

@@ -72,7 +72,7 @@ func TestRoundTrip(t *testing.T) {
 	items := []item{dir("보고서"), file("보고서/일일 매출.ipynb", "{}"), link("보고서/up", "../run.sh"), script, file(long, strings.Repeat("x", 1<<20)), file("empty", "")}
 	notes := []string{`left out: the link "x"`, "두 번째"}
 	archive := write(t, notes, items...)
-	got, gotNotes, err := read(archive, bundle.Limits{Files: 6, FileSize: 1 << 20, TreeSize: 2 << 20, Depth: 61})
+	got, gotNotes, err := read(archive, bundle.Limits{Files: 66, FileSize: 1 << 20, TreeSize: 2 << 20, Depth: 61})
 	require.NoError(t, err)
 	require.Equal(t, items, got)
 	require.Equal(t, notes, gotNotes)

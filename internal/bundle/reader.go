@@ -15,7 +15,7 @@ import (
 
 // Limits of a bundle that is read; 0 is none.
 type Limits struct {
-	Files    int   // entries of every kind
+	Files    int   // entries of every kind, and directories that only paths name
 	FileSize int64 // of one file, in bytes
 	TreeSize int64 // of all files together, in bytes
 	Depth    int   // elements of a path
@@ -23,6 +23,15 @@ type Limits struct {
 
 // ErrTooLarge is in the chain of an error about a limit.
 var ErrTooLarge = errors.New("larger than allowed")
+
+// ErrForbidden is in the chain of an error about an entry that no bundle may hold, however often it is sent.
+var ErrForbidden = errors.New("not allowed in a bundle")
+
+// implied is the kind of a directory that has no entry of its own so far, but something below it.
+const implied Kind = 0
+
+// maxTarget of a link, in bytes: what Linux takes.
+const maxTarget = 4095
 
 // Reader reads a bundle and trusts nothing in it: what it gives is safe to unpack.
 // Whether links stay inside is known at the end alone: see [Reader.Check].
@@ -66,12 +75,15 @@ func (r *Reader) Next() (Entry, error) {
 	case Dir:
 		e.Executable = false
 	default:
-		return Entry{}, fmt.Errorf("%q is neither a file, a directory nor a symbolic link", h.Name)
+		return Entry{}, fmt.Errorf("%q is neither a file, a directory nor a symbolic link: %w", h.Name, ErrForbidden)
 	}
 	if text := h.PAXRecords[notesRecord]; text != "" && len(r.seen) == 0 {
 		_ = json.Unmarshal([]byte(text), &r.notes) // they are for people; without them the bundle is as good
 	}
-	return e, r.admit(e)
+	if err := r.allow(e); err != nil {
+		return e, err
+	}
+	return e, r.count(e)
 }
 
 // Read reads the content of the current file.
@@ -87,28 +99,40 @@ func (r *Reader) Links() map[string]string { return r.links }
 func (r *Reader) Check() error {
 	for link := range r.links {
 		if _, ok := Resolve(r.links, link); !ok {
-			return fmt.Errorf("the link %q leads out of the tree", link)
+			return fmt.Errorf("the link %q leads out of the tree: %w", link, ErrForbidden)
 		}
 	}
 	return nil
 }
 
-func (r *Reader) admit(e Entry) error {
+// allow refuses what cannot be unpacked safely, and takes note of the rest.
+func (r *Reader) allow(e Entry) error {
 	if err := checkPath(e.Path, r.limits.Depth); err != nil {
 		return err
 	}
-	if _, double := r.seen[e.Path]; double {
-		return fmt.Errorf("%q is there twice", e.Path)
+	if kind, there := r.seen[e.Path]; there && (kind != implied || e.Kind != Dir) {
+		return fmt.Errorf("%q is there twice: %w", e.Path, ErrForbidden)
+	}
+	if len(e.Target) > maxTarget {
+		return fmt.Errorf("the target of the link %q is longer than %d bytes: %w", e.Path, maxTarget, ErrForbidden)
 	}
 	for p := parent(e.Path); p != ""; p = parent(p) {
-		if kind, ok := r.seen[p]; ok && kind != Dir {
-			return fmt.Errorf("%q lies below %q, which is no directory", e.Path, p)
+		switch kind, there := r.seen[p]; {
+		case !there:
+			r.seen[p] = implied
+		case kind != Dir && kind != implied:
+			return fmt.Errorf("%q lies below %q, which is no directory: %w", e.Path, p, ErrForbidden)
 		}
 	}
 	r.seen[e.Path] = e.Kind
 	if e.Kind == Link {
 		r.links[e.Path] = e.Target
 	}
+	return nil
+}
+
+// count holds the bundle so far to the limits. Directories without an entry count too: they are made all the same.
+func (r *Reader) count(e Entry) error {
 	r.size += e.Size
 	switch l := r.limits; {
 	case l.Files > 0 && len(r.seen) > l.Files:
@@ -144,7 +168,7 @@ func checkPath(p string, depth int) error {
 	}
 	for _, name := range names {
 		if err := CheckName(name); err != nil {
-			return fmt.Errorf("the path %q: %w", p, err)
+			return fmt.Errorf("the path %q: %w: %w", p, err, ErrForbidden)
 		}
 	}
 	return nil

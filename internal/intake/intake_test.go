@@ -223,6 +223,19 @@ func TestNotebookBehindALink(t *testing.T) {
 	}
 }
 
+// TestAPointerOfLFSIsNamedEveryTime: what was looked at once is remembered, and is no notebook for that.
+func TestAPointerOfLFSIsNamedEveryTime(t *testing.T) {
+	t.Parallel()
+	s := gitsourcetest.NewServer(t)
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("ab", 32) + "\nsize 12345\n"
+	s.NewRepository("a/b").Commit("x", map[string]string{"a.ipynb": pointer})
+	w := newWorld(t)
+	for range 3 {
+		_, err := w.Fetch(t.Context(), runOf(s.URL+"/a/b/blob/main/a.ipynb", nil))
+		require.ErrorContains(t, err, "Git LFS pointer")
+	}
+}
+
 func TestInspect(t *testing.T) {
 	t.Parallel()
 	s := gitsourcetest.NewServer(t)

@@ -27,8 +27,11 @@ func (in *Intake) look(ctx context.Context, s nes.Source) (looked, error) {
 			return looked{}, err
 		}
 		if next == "" {
+			if err := checkPointer(s.Path, l.notebook); err != nil {
+				return looked{}, err // and it is not kept: the second who asks is told the same
+			}
 			in.cache.put(key, l)
-			return l, checkPointer(s.Path, l.notebook)
+			return l, nil
 		}
 		file = next
 	}

@@ -101,7 +101,7 @@ func (v *Volume) unpack(r io.Reader, limits bundle.Limits) error {
 		}
 	}
 	if err := b.Check(); err != nil {
-		return nes.Fail(nes.ReasonSourceForbidden, "the tree is refused: %v", err)
+		return refuse(err)
 	}
 	for name, target := range b.Links() {
 		if err := v.link(path.Join(journal.WorkDir, name), target); err != nil {
@@ -111,12 +111,16 @@ func (v *Volume) unpack(r io.Reader, limits bundle.Limits) error {
 	return nil
 }
 
-// refuse makes a limit final; whatever else is wrong with the bytes may be the line's fault.
+// refuse makes a limit and a forbidden entry final; whatever else is wrong with the bytes may be the line's fault.
 func refuse(err error) error {
-	if errors.Is(err, bundle.ErrTooLarge) {
+	switch {
+	case errors.Is(err, bundle.ErrTooLarge):
 		return nes.Fail(nes.ReasonSourceTooLarge, "the tree is refused: %v", err)
+	case errors.Is(err, bundle.ErrForbidden):
+		return nes.Fail(nes.ReasonSourceForbidden, "the tree is refused: %v", err)
+	default:
+		return err
 	}
-	return err
 }
 
 func (v *Volume) unpackEntry(r io.Reader, e bundle.Entry) error {
