@@ -37,7 +37,7 @@ func (s *step) do(ctx context.Context) error {
 		waits, err := s.perform(ctx, d)
 		if nes.CodeOf(err) == nes.CodeConflict && conflicts < maxConflicts {
 			conflicts++
-			if s.run, err = s.c.o.Ledger.Run(ctx, s.run.ID); err == nil {
+			if err = s.lookAgain(ctx); err == nil {
 				continue
 			}
 		}
@@ -109,6 +109,15 @@ func (s *step) apply(ctx context.Context, t nes.Transition) error {
 	return err
 }
 
+// lookAgain reads the run. When that fails, the step keeps the one it had: its version paces the next try.
+func (s *step) lookAgain(ctx context.Context) error {
+	run, err := s.c.o.Ledger.Run(ctx, s.run.ID)
+	if err == nil {
+		s.run = run
+	}
+	return err
+}
+
 // maxFetchFailures of a source that is unavailable, before the run ends because of it.
 const maxFetchFailures = 6
 
@@ -126,8 +135,7 @@ func (s *step) fetch(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case watched.Err() != nil: // an order came: Decide reads it from the run
-		s.run, err = s.c.o.Ledger.Run(ctx, s.run.ID)
-		return err
+		return s.lookAgain(ctx)
 	}
 	final := nes.CodeOf(err) != nes.CodeUnavailable && nes.CodeOf(err) != nes.CodeInternal
 	if final || s.failures+1 >= maxFetchFailures {
@@ -209,8 +217,7 @@ func (s *step) stop(ctx context.Context) (waits bool, err error) {
 	if err := s.c.o.Backend.Stop(ctx, s.ref()); err != nil {
 		return false, fmt.Errorf("stop %s: %w", s.ref().Name(), err)
 	}
-	s.run, err = s.c.o.Ledger.Run(ctx, s.run.ID) // its agent may have reported the end meanwhile
-	return false, err
+	return false, s.lookAgain(ctx) // its agent may have reported the end meanwhile
 }
 
 func (s *step) save(ctx context.Context, exit journal.Exit) error {
