@@ -125,7 +125,7 @@ func (s *Server) stream(c echo.Context, f *feed) error {
 	h := f.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // proxies must not keep events back
-	if _, err := fmt.Fprintf(f.w, "retry: %d\n\n", reconnectMS); err != nil {
+	if err := f.begin(); err != nil {
 		return err
 	}
 	beat := time.NewTicker(s.o.Heartbeat)
@@ -152,6 +152,16 @@ func (s *Server) stream(c echo.Context, f *feed) error {
 			return nil
 		}
 	}
+}
+
+// begin says when to come back, and from where should that be before the first event.
+func (f *feed) begin() error {
+	head := fmt.Sprintf("retry: %d\n", reconnectMS)
+	if f.run == "" && f.after > 0 { // which may be now, and would be later by then
+		head += fmt.Sprintf("id: %d\n", f.after)
+	}
+	_, err := fmt.Fprintln(f.w, head)
+	return err
 }
 
 // wrote signals that the run's notebook has come further; never for a stream of all runs, and

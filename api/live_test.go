@@ -200,6 +200,9 @@ func TestEventsOfAllRunsBeginNowAndKeepToTheTeam(t *testing.T) {
 	r := bufio.NewReader(b.open("/v1/events", "Accept: text/event-stream", red).Body)
 	_, err := r.ReadString('\n') // it is open
 	require.NoError(t, err)
+	line, err := r.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "id: 1\n", line, "who loses the connection before the first event comes back to here")
 	b.submit(blue)
 	mine := b.submit(red)
 	ids, _ := frames(t, r, "submitted")

@@ -136,8 +136,17 @@ func (c *Client) try(ctx context.Context, k call) (res *http.Response, wait time
 		return res, 0, nil
 	}
 	defer res.Body.Close()
-	seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-	return nil, min(time.Duration(seconds)*time.Second, time.Minute), problem.Read(res)
+	return nil, min(retryAfter(res.Header), time.Minute), problem.Read(res)
+}
+
+// retryAfter is how long an answer asks to stay away, which it says in seconds or as a date.
+func retryAfter(h http.Header) time.Duration {
+	value := h.Get("Retry-After")
+	if at, err := http.ParseTime(value); err == nil {
+		return time.Until(at)
+	}
+	seconds, _ := strconv.Atoi(value)
+	return time.Duration(min(seconds, 3600)) * time.Second
 }
 
 func (c *Client) request(ctx context.Context, k call) (*http.Request, error) {
@@ -185,10 +194,29 @@ func (c *Client) json(ctx context.Context, k call, out any) (int, error) {
 	} else {
 		err = json.NewDecoder(res.Body).Decode(out)
 	}
-	if err != nil {
-		return 0, &nes.Error{Code: nes.CodeUnavailable, Message: "the server's answer broke off: " + err.Error(), Err: err}
+	switch {
+	case err == nil:
+		return res.StatusCode, nil
+	case ctx.Err() != nil:
+		return 0, ctx.Err()
+	case isForeign(err):
+		return 0, foreign(res)
 	}
-	return res.StatusCode, nil
+	return 0, &nes.Error{Code: nes.CodeUnavailable, Message: "the server's answer broke off: " + err.Error(), Err: err}
+}
+
+// isForeign reports whether an answer came whole, but in another form than NES gives it.
+func isForeign(err error) bool {
+	_, syntax := errors.AsType[*json.SyntaxError](err)
+	_, kind := errors.AsType[*json.UnmarshalTypeError](err)
+	return syntax || kind
+}
+
+// foreign is the error of an answer that NES did not make, such as the page on which a proxy lets
+// people sign in. It does not pass, so that nobody waits for it to.
+func foreign(res *http.Response) error {
+	return nes.Errorf(nes.CodeInvalid, "%s did not answer as NES does, but with %s (%s): check the server's address, and what stands before it",
+		res.Request.URL.Host, res.Status, res.Header.Get("Content-Type"))
 }
 
 // mayPass reports whether the same call may work a little later.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -42,13 +43,15 @@ type stream struct {
 	yield func(Event, error) bool
 }
 
+const eventStream = "text/event-stream"
+
 // errBroken makes persist connect again after a stream that ended in its middle.
 var errBroken = &nes.Error{Code: nes.CodeUnavailable, Message: "the stream of events broke off"}
 
 // read reads one connection. It returns nil when there is nothing more to come.
 func (s *stream) read(ctx context.Context) error {
 	k := get(s.path, nil)
-	k.accept = "text/event-stream"
+	k.accept = eventStream
 	if s.after > 0 {
 		k.header = http.Header{"Last-Event-Id": {strconv.FormatInt(s.after, 10)}}
 	}
@@ -60,12 +63,15 @@ func (s *stream) read(ctx context.Context) error {
 	if res.StatusCode == http.StatusNoContent {
 		return nil
 	}
+	if kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); kind != eventStream {
+		return foreign(res)
+	}
 	return s.scan(bufio.NewReader(res.Body))
 }
 
 // scan reads blocks of "field: value" lines, each ended by an empty line.
 func (s *stream) scan(r *bufio.Reader) error {
-	var kind, data string
+	var kind, data, id string
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
@@ -75,6 +81,8 @@ func (s *stream) scan(r *bufio.Reader) error {
 		switch field {
 		case "event":
 			kind = strings.TrimPrefix(value, " ")
+		case "id":
+			id = strings.TrimPrefix(value, " ")
 		case "data":
 			data += strings.TrimPrefix(value, " ")
 		case "":
@@ -84,7 +92,10 @@ func (s *stream) scan(r *bufio.Reader) error {
 			if done, err := s.tell(kind, data); done || err != nil {
 				return err
 			}
-			kind, data = "", ""
+			if seq, err := strconv.ParseInt(id, 10, 64); err == nil && seq > 0 {
+				s.after = seq // also without an event: it says where the stream begins
+			}
+			kind, data, id = "", "", ""
 		}
 	}
 }
