@@ -60,9 +60,12 @@ func ReadSite(path string) (Site, error) {
 		return Site{}, fmt.Errorf("cannot be read: %w", err)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxSite))
+	b, err := io.ReadAll(io.LimitReader(f, maxSite+1))
 	if err != nil {
 		return Site{}, fmt.Errorf("cannot be read: %w", err)
+	}
+	if len(b) > maxSite {
+		return Site{}, fmt.Errorf("%s: is larger than %d bytes", path, maxSite)
 	}
 	site, err := parseSite(b)
 	if err != nil {
