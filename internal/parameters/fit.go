@@ -174,7 +174,8 @@ func toFloat(value json.RawMessage) (json.RawMessage, bool) {
 		return nil, false
 	}
 	if value[0] != '"' && strings.ContainsAny(s, ".eE") {
-		return value, true
+		_, err := strconv.ParseFloat(s, 64) // what is too large would become an infinity
+		return value, err == nil
 	}
 	digits, negative := strings.CutPrefix(s, "-")
 	text, ok := decimalText(digits)

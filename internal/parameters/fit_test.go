@@ -22,6 +22,7 @@ d: dict = {}
 day: datetime.date = None
 maybe: Optional[int] = 1
 some: Optional[str] = "a"
+match: int = 1
 one: Literal["a", "b"] = "a"
 n: Literal[1, 2] = 1
 whatever = f()
@@ -74,6 +75,10 @@ func TestFit(t *testing.T) {
 		{"f", `1e5`, `1e5`},
 		{"f", `0.1000000000000000055511151231257827`, `0.1000000000000000055511151231257827`},
 		{"f", `9007199254740993`, `9007199254740993`},
+		{"f", `1e309`, ``},
+		{"f", `-1e309`, ``},
+		{"f", `"1e309"`, ``},
+		{"f", `1e-400`, `1e-400`},
 		{"f", `"nan"`, ``},
 		{"f", `"inf"`, ``},
 		{"f", `true`, ``},
@@ -112,6 +117,7 @@ func TestFit(t *testing.T) {
 		{"one", `"b"`, `"b"`},
 		{"one", `"c"`, ``},
 		{"n", `"2"`, `2`},
+		{"match", `"2"`, `2`},
 		{"n", `3`, ``},
 		{"whatever", `[1]`, `[1]`},
 		{"nothing", `"text"`, `"text"`},

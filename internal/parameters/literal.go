@@ -165,14 +165,15 @@ func (g *grammar) key(tokens []token) json.RawMessage {
 	return nil
 }
 
-// calling reads a call by the last part of the function's name.
+// calling reads a call by the last part of the function's name. Two names without a dot
+// between them are no name of a function: not int(x), a or str(b).
 func (g *grammar) calling(tokens []token) literal {
 	base, n := "", 0
-	for n < len(tokens) && (tokens[n].kind == kindName || tokens[n].is(".")) {
+	for n < len(tokens) && (n%2 == 0 && tokens[n].kind == kindName || n%2 == 1 && tokens[n].is(".")) {
 		base = tokens[n].s
 		n++
 	}
-	if base == "" || n == len(tokens) || !tokens[n].is("(") || !closesAtEnd(tokens[n:]) {
+	if n%2 == 0 || n == len(tokens) || !tokens[n].is("(") || !closesAtEnd(tokens[n:]) {
 		return literal{}
 	}
 	return g.call(g, base, tokens[n+1:len(tokens)-1])
@@ -183,17 +184,19 @@ func pythonCall(_ *grammar, name string, args []token) literal {
 	switch name {
 	case "int", "float", "bool", "str", "list", "dict", "tuple":
 		return literal{name: typeNames[name]}
-	case "date", "datetime":
-		return date(args)
+	case "date":
+		return date(args, time.DateOnly)
+	case "datetime":
+		return date(args, "2006-01-02T15:04:05")
 	}
 	return literal{}
 }
 
 // date reads the numbers of datetime.date(2024, 1, 31) and datetime.datetime(2024, 1, 31, 12, 30).
-func date(args []token) literal {
+func date(args []token, layout string) literal {
 	var part [6]int
 	parts := elements(args)
-	if len(parts) < 3 || len(parts) > len(part) {
+	if len(parts) < 3 || len(parts) > len(part) || len(parts) > 3 && layout == time.DateOnly {
 		return literal{name: typeDate}
 	}
 	for i, p := range parts {
@@ -202,10 +205,6 @@ func date(args []token) literal {
 			return literal{name: typeDate}
 		}
 		part[i] = n
-	}
-	layout := time.DateOnly
-	if len(parts) > 3 {
-		layout = "2006-01-02T15:04:05"
 	}
 	t := time.Date(part[0], time.Month(part[1]), part[2], part[3], part[4], part[5], 0, time.UTC)
 	if t.Year() != part[0] || int(t.Month()) != part[1] || t.Day() != part[2] || part[0] < 1 || part[0] > 9999 {

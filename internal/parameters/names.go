@@ -101,8 +101,14 @@ func isWord(s string) bool {
 }
 
 func isNameStart(c rune) bool {
-	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c > unicode.MaxASCII && unicode.In(c, unicode.L, unicode.Nl)
+	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c > unicode.MaxASCII && unicode.In(c, unicode.L, unicode.Nl) && !unicode.Is(decomposing, c)
 }
+
+// decomposing letters are not letters any more in the normal form that Python gives to names.
+var decomposing = &unicode.RangeTable{R16: []unicode.Range16{
+	{0x037a, 0x037a, 1}, {0x0e33, 0x0e33, 1}, {0x0eb3, 0x0eb3, 1}, {0x2e2f, 0x2e2f, 1}, {0xfc5e, 0xfc63, 1}, {0xfdfa, 0xfdfb, 1},
+	{0xfe70, 0xfe7e, 2}, {0xff9e, 0xff9f, 1},
+}}
 
 func isNamePart(c rune) bool {
 	return isNameStart(c) || '0' <= c && c <= '9' || c > unicode.MaxASCII && unicode.In(c, unicode.Mn, unicode.Mc, unicode.Nd)

@@ -60,7 +60,7 @@ func (r *pythonReader) statement(s *statement) bool {
 		r.inner = s.indent
 	case first.isName("from"):
 		return !s.tokens[len(s.tokens)-1].is("*")
-	case first.isName("if", "elif", "else", "for", "while", "with", "try", "except", "finally", "match", "case"):
+	case first.isName("if", "elif", "else", "for", "while", "with", "try", "except", "finally"), isMatching(s.tokens):
 		r.conditional(s, afterColon(s.tokens))
 	case first.isName(reserved["python"]...):
 	case s.indent > 0:
@@ -69,6 +69,15 @@ func (r *pythonReader) statement(s *statement) bool {
 		r.assignment(s)
 	}
 	return true
+}
+
+// isMatching knows the headers of match and case, which are fine names of parameters elsewhere.
+func isMatching(tokens []token) bool {
+	if !tokens[0].isName("match", "case") || len(tokens) < 2 || indexOperator(tokens, ":") < 0 {
+		return false
+	}
+	next := tokens[1]
+	return !next.is(":") && !next.is("=") && !next.is(",") && !next.is(".")
 }
 
 // afterColon is what stands on the line of a compound statement's header.
@@ -105,6 +114,7 @@ func (r *pythonReader) assignment(s *statement) {
 		values := splitTop(value, ",")
 		for i, part := range parts {
 			if len(part) != 1 || part[0].kind != kindName {
+				r.unpacked(part)
 				continue
 			}
 			v := value
@@ -118,6 +128,13 @@ func (r *pythonReader) assignment(s *statement) {
 			p.Help = help
 			r.found.add(p)
 		}
+	}
+}
+
+// unpacked finds the names in a part of a target such as (a, [b]) or *c, whose values are not looked for.
+func (r *pythonReader) unpacked(part []token) {
+	for _, name := range names([][]token{part}) {
+		r.found.mention(name, "")
 	}
 }
 
@@ -141,13 +158,19 @@ func splitAssignment(tokens []token) (targets [][]token, annotation, value []tok
 	return parts[:len(parts)-1], nil, parts[len(parts)-1], true
 }
 
-// names of the plain targets of an assignment, also of a, b and (a, b).
+// names of the plain targets of an assignment, also of a, b and (a, *b).
 func names(targets [][]token) []string {
 	var out []string
 	for _, target := range targets {
 		for _, part := range splitTop(target, ",") {
-			if len(part) == 1 && part[0].kind == kindName {
+			if len(part) > 0 && part[0].is("*") {
+				part = part[1:]
+			}
+			switch {
+			case len(part) == 1 && part[0].kind == kindName:
 				out = append(out, part[0].s)
+			case len(part) > 2 && !part[0].is("{") && closesAtEnd(part):
+				out = append(out, names([][]token{part[1 : len(part)-1]})...)
 			}
 		}
 	}
