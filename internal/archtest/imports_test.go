@@ -28,7 +28,7 @@ var layers = []struct {
 		"gitsource", "internal/intake", "internal/ledger", "runner", "runner/reduce", "runner/executor",
 		"runner/agent", "runner/record", "api/client", "viewer/render", "internal/config",
 	}},
-	{"adapters", []string{"api", "viewer", "storage/file", "runner/local"}},
+	{"adapters", []string{"api", "viewer", "storage/file", "storage/gcs", "runner/local"}},
 	{"wiring", []string{"internal/app"}},
 	{"commands", []string{"cmd/nes", "cmd/nes-agent"}},
 }
