@@ -1,8 +1,10 @@
 package gitsource
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -41,6 +43,28 @@ func TestReach(t *testing.T) {
 	require.NoError(t, loopback.Check(netip.MustParseAddr("::1")))
 	require.Error(t, loopback.Check(netip.MustParseAddr("10.0.0.1")))
 	require.Error(t, loopback.Check(netip.MustParseAddr("0.0.0.0")))
+}
+
+// TestNumbersAreNoAddresses: what other programs read as an address (decimal, octal, hexadecimal, with fewer
+// parts, with a final dot) is a name here, and what a name resolves to is checked like everything that is dialled.
+func TestNumbersAreNoAddresses(t *testing.T) {
+	t.Parallel()
+	d := Reach{}.dialer()
+	d.Resolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("nobody resolves names here")
+	}}
+	for host := range strings.FieldsSeq(`2130706433 0x7f000001 0x7f.0.0.1 0177.0.0.1 017700000001 127.1 127.0.1 00127.0.0.1 127.0.0.01
+		2852039166 0xa9fea9fe 0251.0376.0251.0376 127.0.0.1. 169.254.169.254. 0`) {
+		_, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort(host, "9"))
+		_, isName := errors.AsType[*net.DNSError](err)
+		require.True(t, isName, "%s: %v", host, err)
+	}
+	for _, address := range []string{"127.0.0.1:9", "[::ffff:127.0.0.1]:9", "[::1]:9", "169.254.169.254:9", "[fe80::1%lo]:9", "0.0.0.0:9"} {
+		_, err := d.DialContext(t.Context(), "tcp", address)
+		_, refused := errors.AsType[*addressError](err)
+		require.True(t, refused, "%s: %v", address, err)
+		require.ErrorContains(t, err, "is not a public address")
+	}
 }
 
 func TestCheckRedirect(t *testing.T) {
