@@ -187,3 +187,38 @@ func TestGateBehindAProxyKnowsItsOrigin(t *testing.T) {
 	_, err = g.Enter(r)
 	require.Equal(t, nes.CodeForbidden, nes.CodeOf(err))
 }
+
+func TestNamesOfTheServerHaveNoCase(t *testing.T) {
+	t.Parallel()
+	g := access.NewGate(access.GateOptions{PublicURL: "HTTPS://NES.Example.com", Hosts: []string{"Reports.Example.com"}})
+	for _, host := range []string{"nes.example.com", "NES.EXAMPLE.COM:443", "reports.example.com", "REPORTS.example.com."} {
+		r := httptest.NewRequest("POST", "/v1/runs", nil)
+		r.Host = host
+		r.Header.Set("Origin", "https://nes.example.com")
+		p, err := g.Enter(r)
+		require.NoError(t, err, host)
+		require.Equal(t, access.Local(), p)
+	}
+}
+
+// TestEveryRightOfEveryRole counts out who may do what: to a run of one's own, of the team, and of another team.
+func TestEveryRightOfEveryRole(t *testing.T) {
+	t.Parallel()
+	own, team, other := &nes.Run{Team: "red", Owner: "kim"}, &nes.Run{Team: "red", Owner: "lee"}, &nes.Run{Team: "blue", Owner: "kim"}
+	level := map[access.Role]int{"": 0, "invented": 0, access.RoleRead: 1, access.RoleSubmit: 2, access.RoleOperate: 3, access.RoleAdmin: 4}
+	needs := map[access.Action]int{access.ActionList: 1, access.ActionRead: 1, access.ActionMetrics: 1, access.ActionSubmit: 2, access.ActionRerun: 2, access.ActionCancel: 3, "": 4, "new": 4}
+	for role, has := range level {
+		p := access.Principal{Name: "kim", Team: "red", Roles: []access.Role{role}}
+		for action, need := range needs {
+			require.Equal(t, has >= need, access.Authorize(p, action, team) == nil, "%s, %s", role, action)
+			require.Equal(t, has >= 4, access.Authorize(p, action, other) == nil, "%s, %s", role, action)
+			if has < 4 {
+				require.Equal(t, nes.CodeNotFound, nes.CodeOf(access.Authorize(p, action, other)), "another team's run does not exist")
+			}
+			if action == access.ActionCancel {
+				need = 2
+			}
+			require.Equal(t, has >= need, access.Authorize(p, action, own) == nil, "%s, %s", role, action)
+		}
+	}
+}

@@ -33,8 +33,12 @@ type GateOptions struct {
 
 // NewGate makes a gate.
 func NewGate(o GateOptions) *Gate {
-	g := &Gate{tokens: o.Tokens, hosts: slices.Clone(o.Hosts), anyone: o.AnyHost, cross: http.NewCrossOriginProtection()}
-	if u, err := url.Parse(o.PublicURL); err == nil && u.Host != "" {
+	g := &Gate{tokens: o.Tokens, anyone: o.AnyHost, cross: http.NewCrossOriginProtection()}
+	for _, host := range o.Hosts {
+		g.hosts = append(g.hosts, strings.ToLower(host))
+	}
+	// Browsers write names in lower case, whatever the configuration says.
+	if u, err := url.Parse(strings.ToLower(o.PublicURL)); err == nil && u.Host != "" {
 		g.hosts = append(g.hosts, u.Hostname())
 		// A proxy may have changed Host: what browsers call the server's origin is trusted as such.
 		_ = g.cross.AddTrustedOrigin(u.Scheme + "://" + u.Host)

@@ -245,7 +245,7 @@ func (d *decoder) number(n *node, v reflect.Value, path string) {
 		v.SetFloat(f)
 		return
 	}
-	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 || v.OverflowInt(int64(f)) {
+	if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<53 || v.OverflowInt(int64(f)) {
 		d.add(path, "must be a whole number")
 		return
 	}

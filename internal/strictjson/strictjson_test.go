@@ -75,12 +75,13 @@ func TestProblems(t *testing.T) {
 			"many[0].size: must be a whole number", `many[1].sizes: is no field; did you mean "size"?`,
 			"many[2]: must be an object, not a string", "inner.ratio: must be a number, not a string",
 		},
-		`{"inner":{"size":1e30}}`:           {"inner.size: must be a whole number"},
-		`{"inner":{"ratio":1e999}}`:         {"inner.ratio: is too large a number"},
-		`{"wait":"soon"}`:                   {`wait: "soon" is not a duration: write 90s, 15m or 2h`},
-		`{"name":"a","name":"b"}`:           {"name: is given twice"},
-		`{"raw":{"a":{"b":1,"b":2}}}`:       {"raw.a.b: is given twice"},
-		`{"labels":{"a":1},"name":"x","q":`: {": is not JSON: line 1, column 33: unexpected end of JSON input"},
+		`{"inner":{"size":9007199254740993}}`: {"inner.size: must be a whole number"},
+		`{"inner":{"size":1e30}}`:             {"inner.size: must be a whole number"},
+		`{"inner":{"ratio":1e999}}`:           {"inner.ratio: is too large a number"},
+		`{"wait":"soon"}`:                     {`wait: "soon" is not a duration: write 90s, 15m or 2h`},
+		`{"name":"a","name":"b"}`:             {"name: is given twice"},
+		`{"raw":{"a":{"b":1,"b":2}}}`:         {"raw.a.b: is given twice"},
+		`{"labels":{"a":1},"name":"x","q":`:   {": is not JSON: line 1, column 33: unexpected end of JSON input"},
 	} {
 		var told []string
 		var v outer
@@ -98,6 +99,43 @@ func TestHopelessDocumentsEnd(t *testing.T) {
 	require.Len(t, strictjson.Decode([]byte(deep), &v), 1)
 	many := `{` + strings.Repeat(`"q":1,`, 5000) + `"q":1}`
 	require.Len(t, strictjson.Decode([]byte(many), &v), 101)
+}
+
+// TestDepthIsExact: 200 lists and objects are open at most, whatever stands beside them.
+func TestDepthIsExact(t *testing.T) {
+	t.Parallel()
+	nest := func(n int) string {
+		return `{"raw":{"x":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `,"y":[[]]}}`
+	}
+	var v outer
+	require.Empty(t, strictjson.Decode([]byte(nest(198)), &v))
+	require.Equal(t, []nes.Problem{{Field: "raw.x" + strings.Repeat("[0]", 198), Message: "is nested deeper than 200"}}, strictjson.Decode([]byte(nest(199)), &v))
+}
+
+// TestNamesTwiceAreFoundInEverySpelling: escapes do not hide that a name is the same one.
+func TestNamesTwiceAreFoundInEverySpelling(t *testing.T) {
+	t.Parallel()
+	for document, field := range map[string]string{
+		`{"name":"a","n\u0061me":"b"}`: "name", `{"\u006eame":"a","name":"b"}`: "name", `{"name":null,"name":"b"}`: "name", `{"labels":{"":"a","":"b"}}`: "labels.",
+		`{"labels":{"a":"1","a":"1"}}`: "labels.a", `{"many":[{},{"size":1,"size":1}]}`: "many[1].size", `{"raw":{"x":[[{"/":1,"\/":2}]]}}`: "raw.x[0][0]./",
+	} {
+		var v outer
+		require.Equal(t, []nes.Problem{{Field: field, Message: "is given twice"}}, strictjson.Decode([]byte(document), &v), document)
+	}
+}
+
+// TestNumbersOfEverySize: what is accepted as a whole number is that number.
+func TestNumbersOfEverySize(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{"0": 0, "-0": 0, "1.0": 1, "1e3": 1000, "-12.50e1": -125, "9007199254740991": 1<<53 - 1, "-9007199254740991": 1 - 1<<53} {
+		var v outer
+		require.Empty(t, strictjson.Decode([]byte(`{"inner":{"size":`+text+`}}`), &v), text)
+		require.Equal(t, want, v.Inner.Size, text)
+	}
+	for _, text := range []string{"0.1", "1e-1", "9007199254740992", "9007199254740993", "-9007199254740993", "18446744073709551616", "1e400", "-1e400"} {
+		var v outer
+		require.Len(t, strictjson.Decode([]byte(`{"inner":{"size":`+text+`}}`), &v), 1, text)
+	}
 }
 
 // FuzzDecode holds Decode to encoding/json: it accepts nothing that encoding/json
