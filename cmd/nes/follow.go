@@ -46,6 +46,9 @@ func (f *follow) check() error {
 	if err != nil || !info.IsDir() {
 		return fmt.Errorf("--output %s: there is no directory %s", f.output, filepath.Dir(f.output))
 	}
+	if info, err := os.Stat(f.output); err == nil && info.IsDir() {
+		return fmt.Errorf("--output %s: is a directory: name a file in it", f.output)
+	}
 	return nil
 }
 
@@ -174,7 +177,7 @@ func saveNotebook(ctx context.Context, ses *session, id nes.RunID, attempt int, 
 		err = tmp.Chmod(0o644)
 	}
 	if err = errors.Join(err, tmp.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return nes.Errorf(nes.CodeUnavailable, "write %s: %w", path, err)
 	}
 	return os.Rename(tmp.Name(), path)
 }
