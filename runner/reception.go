@@ -35,6 +35,9 @@ func (r *Reception) identify(ctx context.Context, caller agentapi.Caller) (visit
 	if err != nil {
 		return visit{}, err
 	}
+	if run.Attempt != caller.Attempt || !takesPlace(run.Stage) {
+		defer r.c.desk.leave(ref) // whose attempt is over is heard, and keeps no seat
+	}
 	s, err := r.c.desk.seat(ctx, r.c.o.Ledger, ref)
 	if err != nil {
 		return visit{}, err
@@ -52,7 +55,6 @@ func (r *Reception) admit(ctx context.Context, caller agentapi.Caller) (visit, e
 		return visit{}, err
 	}
 	if v.run.Attempt != caller.Attempt || !takesPlace(v.run.Stage) {
-		r.c.desk.leave(Ref{Run: caller.Run, Attempt: caller.Attempt})
 		return visit{}, nes.Errorf(nes.CodeConflict, "attempt %d of run %s is over", caller.Attempt, caller.Run)
 	}
 	now := r.c.o.Now()
