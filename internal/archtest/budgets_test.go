@@ -198,35 +198,3 @@ func TestPathsThatDocumentsNameExist(t *testing.T) {
 		}
 	}
 }
-
-// foreign are words that say where the project was made instead of what it is.
-var foreign = regexp.MustCompile(`(?i)/work/(main|wt|shared|scratch|\.)|proxy\.golang\.org|registry\.npmjs|pypi\.org|files\.pythonhosted|deb\.debian\.org`)
-
-func TestTheProjectSpeaksOfItselfAlone(t *testing.T) {
-	t.Parallel()
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := d.Name()
-		if d.IsDir() && (name == "node_modules" || name == "testdata" || name == "bin" || (strings.HasPrefix(name, ".") && name != ".ci" && path != root)) {
-			return filepath.SkipDir
-		}
-		if d.IsDir() || !d.Type().IsRegular() || strings.HasSuffix(path, "budgets_test.go") || !textFile(name) {
-			return nil
-		}
-		if m := foreign.FindString(readFile(t, path)); m != "" {
-			t.Errorf("%s says %q", path, m)
-		}
-		return nil
-	})
-	require.NoError(t, err)
-}
-
-func textFile(name string) bool {
-	switch filepath.Ext(name) {
-	case ".go", ".md", ".yaml", ".yml", ".py", ".txt", ".in", ".sh", ".html", ".tmpl", ".css", ".js", ".ipynb", "":
-		return true
-	}
-	return false
-}
