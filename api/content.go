@@ -36,15 +36,21 @@ func (q *query) attempt() (pick func(*nes.Run) (int, error)) {
 	}
 }
 
-// notebook takes GET /v1/runs/{id}/notebook.
-func (s *Server) notebook(c echo.Context) error {
+// findAttempt returns the run that a call wants to read of, and which of its attempts.
+func (s *Server) findAttempt(c echo.Context) (nes.Run, int, error) {
 	q := queryOf(c)
 	pick := q.attempt()
 	run, err := s.find(c, access.ActionRead, q)
 	if err != nil {
-		return err
+		return nes.Run{}, 0, err
 	}
 	attempt, err := pick(&run)
+	return run, attempt, err
+}
+
+// notebook takes GET /v1/runs/{id}/notebook.
+func (s *Server) notebook(c echo.Context) error {
+	run, attempt, err := s.findAttempt(c)
 	if err != nil {
 		return err
 	}
@@ -91,13 +97,7 @@ func disposition(name string) string {
 
 // files takes GET /v1/runs/{id}/files.
 func (s *Server) files(c echo.Context) error {
-	q := queryOf(c)
-	pick := q.attempt()
-	run, err := s.find(c, access.ActionRead, q)
-	if err != nil {
-		return err
-	}
-	attempt, err := pick(&run)
+	run, attempt, err := s.findAttempt(c)
 	if err != nil {
 		return err
 	}
@@ -113,13 +113,7 @@ func (s *Server) files(c echo.Context) error {
 
 // file takes GET /v1/runs/{id}/files/{name}.
 func (s *Server) file(c echo.Context) error {
-	q := queryOf(c)
-	pick := q.attempt()
-	run, err := s.find(c, access.ActionRead, q)
-	if err != nil {
-		return err
-	}
-	attempt, err := pick(&run)
+	run, attempt, err := s.findAttempt(c)
 	if err != nil {
 		return err
 	}
