@@ -31,6 +31,15 @@ test: build runtime ## run every test, with the race detector
 e2e: build runtime ## run the scenarios and stories of whole runs alone
 	go test -count=1 ./e2e
 
+PAGES := e2e/pages
+$(PAGES)/node_modules/.ready: $(PAGES)/package-lock.json
+	cd $(PAGES) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+.PHONY: pages
+pages: build runtime $(PAGES)/node_modules/.ready ## test the pages in a real Chromium
+	node --test $(PAGES)/tests/
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }
