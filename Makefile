@@ -40,6 +40,14 @@ $(PAGES)/node_modules/.ready: $(PAGES)/package-lock.json
 pages: build runtime $(PAGES)/node_modules/.ready ## test the pages in a real Chromium
 	node --test $(PAGES)/tests/
 
+.PHONY: scenarios
+scenarios: runtime ## play every scenario of a run's end: SQLite and files
+	go test -count=1 -v -run 'TestScenarios$$' ./e2e
+
+.PHONY: scenarios-postgres
+scenarios-postgres: runtime ## play every scenario of a run's end: PostgreSQL and a shared bucket
+	go test -count=1 -v -run 'TestScenariosOnPostgres$$' ./e2e
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/nes-run/nes/internal/ledger/postgrestest"
 )
 
 // bin is the directory of the binaries under test, built once.
@@ -27,5 +29,5 @@ func build(m *testing.M) int {
 		return 1
 	}
 	bin = dir
-	return m.Run()
+	return postgrestest.Code(m)
 }

@@ -15,10 +15,8 @@ import (
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/api/client"
+	"github.com/nes-run/nes/e2e/scenario"
 )
-
-// patience is how long anything may take before a test gives up. It is generous, because it is only met by a failure.
-const patience = 2 * time.Minute
 
 // server is a `nes serve` process over a data directory, which outlives it.
 type server struct {
@@ -68,7 +66,7 @@ func (s *server) start() {
 	s.cmd = exec.Command(filepath.Join(bin, "nes"), "serve")
 	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.env, log, log
 	require.NoError(s.t, s.cmd.Start())
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), scenario.Patience)
 	defer cancel()
 	for {
 		if _, err := s.client.Health(ctx); err == nil {
@@ -106,9 +104,16 @@ func (s *server) close() {
 	}
 }
 
+// log is what the server wrote, without the requests that it answered well.
 func (s *server) log() string {
 	raw, _ := os.ReadFile(filepath.Join(s.dir, "server.log"))
-	return string(raw)
+	var b strings.Builder
+	for line := range strings.Lines(string(raw)) {
+		if !strings.Contains(line, "level=INFO msg=request ") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // submit sends a run.
@@ -129,7 +134,7 @@ func (s *server) wait(id nes.RunID) nes.Run {
 
 // ctx bounds one step of a test.
 func (s *server) ctx() context.Context {
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.t.Context(), scenario.Patience)
 	s.t.Cleanup(cancel)
 	return ctx
 }
@@ -137,16 +142,11 @@ func (s *server) ctx() context.Context {
 // awaitLog returns once the run's log contains text.
 func (s *server) awaitLog(id nes.RunID, text string) {
 	s.t.Helper()
-	var seen strings.Builder
-	var cursor int64
-	for ctx := s.ctx(); !strings.Contains(seen.String(), text); {
-		page, err := s.client.Log(ctx, id, 0, cursor, 5*time.Second)
-		if nes.CodeOf(err) == nes.CodeNotFound {
-			_, err = s.client.Run(ctx, id, time.Second, 0)
-		}
-		require.NoError(s.t, err, "waiting for %q in the log; so far: %s", text, seen.String())
-		require.False(s.t, page.Ended, "the log ended without %q: %s", text, seen.String())
-		seen.WriteString(page.Text)
-		cursor = max(cursor, page.Next)
-	}
+	scenario.AwaitLog(s.ctx(), s.t, s.client, id, text)
+}
+
+// notebook reads the executed notebook of the run's newest attempt.
+func (s *server) notebook(id nes.RunID) scenario.Executed {
+	s.t.Helper()
+	return scenario.ReadNotebook(s.ctx(), s.t, s.client, id, 0)
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/e2e/scenario"
 )
 
 func notebook(cells ...string) string {
-	sc := Scenario{}
+	sc := scenario.Scenario{}
 	for _, c := range cells {
-		sc.Cells = append(sc.Cells, Cell{Code: c})
+		sc.Cells = append(sc.Cells, scenario.Cell{Code: c})
 	}
 	return string(sc.Notebook())
 }
@@ -47,7 +48,7 @@ func TestFixAndPush(t *testing.T) {
 func TestRefusedRunNamesItsCommit(t *testing.T) {
 	t.Parallel()
 	s, repo := serve(t), newRepository(t)
-	sc := Scenario{Cells: []Cell{{Code: "region = 'north'", Tags: []string{"parameters"}}}}
+	sc := scenario.Scenario{Cells: []scenario.Cell{{Code: "region = 'north'", Tags: []string{"parameters"}}}}
 	repo.Write("n.ipynb", string(sc.Notebook()))
 	commit := repo.Commit("change", nil)
 	run := s.wait(s.submit(nes.Spec{
@@ -82,7 +83,7 @@ func TestAddresses(t *testing.T) {
 			s.t = t
 			run := s.wait(s.submit(nes.Spec{InputURL: repo.url + c.address}).ID)
 			require.Equal(t, nes.StatusSucceeded, run.Status, run.Message)
-			require.Contains(t, s.notebook(run.ID).code()[0].text(), c.prints)
+			require.Contains(t, s.notebook(run.ID).Code()[0].Text(), c.prints)
 		})
 	}
 }
@@ -144,16 +145,5 @@ func TestServerKilled(t *testing.T) {
 	for i := range 60 {
 		fmt.Fprintf(&want, "line %d\n", i)
 	}
-	require.Equal(t, "stdout"+want.String()+"stream", sorted(s.notebook(end.ID).code()[0].Outputs))
-}
-
-// sorted renders the one stream output of a cell with its fields in a fixed order.
-func sorted(outputs []map[string]any) string {
-	var b strings.Builder
-	for _, o := range outputs {
-		for _, k := range []string{"name", "text", "output_type"} {
-			collect(&b, o[k])
-		}
-	}
-	return b.String()
+	require.Equal(t, want.String(), s.notebook(end.ID).Code()[0].Printed())
 }

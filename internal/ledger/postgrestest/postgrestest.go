@@ -33,10 +33,12 @@ func New(t testing.TB) string {
 }
 
 // Run runs the tests of a binary and takes the cluster down after them: for TestMain.
-func Run(m *testing.M) {
-	code := m.Run()
-	stopShared()
-	os.Exit(code)
+func Run(m *testing.M) { os.Exit(Code(m)) }
+
+// Code is Run for a TestMain that has to clean up after it: it returns the exit code.
+func Code(m *testing.M) int {
+	defer stopShared()
+	return m.Run()
 }
 
 // Database makes an empty database in the cluster, and returns its address.

@@ -1,4 +1,6 @@
-package e2e
+// Package scenario holds what a run must come to as data: a notebook, a request, what happens meanwhile, and the
+// end. One player plays the same files against any backend, ledger and bucket.
+package scenario
 
 import (
 	"bytes"
@@ -9,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/nes-run/nes"
 )
 
 // Scenario is one notebook, one request, and how the run must end.
@@ -25,9 +29,31 @@ type Scenario struct {
 
 	// Request holds further fields of the submission.
 	Request map[string]any `yaml:"request"`
-	// CancelAt cancels the run once this text is in its log.
-	CancelAt string `yaml:"cancel_at"`
-	Want     Want   `yaml:"want"`
+	// Unwatched says that nobody may ask about the run while it is under way.
+	Unwatched bool `yaml:"unwatched"`
+	// Steps are what happens while the run is under way, in order.
+	Steps  []Step `yaml:"steps"`
+	Server Server `yaml:"server"`
+	Want   Want   `yaml:"want"`
+}
+
+// Step waits for something and then does something.
+type Step struct {
+	Log   string    `yaml:"log"`   // wait until this text is in the log of the newest attempt
+	Stage nes.Stage `yaml:"stage"` // wait until the run is in this stage, or beyond it
+	// Do is "cancel", or what a site's Strike understands.
+	Do string `yaml:"do"`
+}
+
+// Server is what the scenario needs of the server that plays it. A rig that cannot give it skips the scenario.
+type Server struct {
+	Busy   bool   `yaml:"busy"`   // all places are taken when the run is submitted
+	Hold   string `yaml:"hold"`   // the server stops at this fault point until the step "release"
+	Disk   string `yaml:"disk"`   // size of the disk that holds everything, such as 64M
+	Kernel string `yaml:"kernel"` // a kernel to be installed beside the others: "stuck"
+	Memory bool   `yaml:"memory"` // the backend holds a run to its memory
+	// Place is where the attempts' processes must be reachable: "machine".
+	Place string `yaml:"place"`
 }
 
 // Cell of a scenario's notebook: plain text is a code cell.
@@ -62,9 +88,17 @@ type Want struct {
 	Absent []string `yaml:"absent"`
 	// Error is the failed cell's error: name and a text in its value.
 	Error  *WantError        `yaml:"error"`
-	Result any               `yaml:"result"`
-	Files  map[string]string `yaml:"files"` // side files and a text in each
-	Log    []string          `yaml:"log"`
+	Result any               `yaml:"result"` // the run's, as JSON
+	Files  map[string]string `yaml:"files"`  // side files and a text in each
+	Log    []string          `yaml:"log"`    // texts in the log of the newest attempt
+	// Checkpoints that the notebook set.
+	Checkpoints map[string]any `yaml:"checkpoints"`
+	// Label is the notebook's own word on its progress.
+	Label string `yaml:"label"`
+	// Attempts are the reasons of all attempts, the first one first; "-" is success, and "..." any number like the one before. Empty is one attempt with the run's own reason.
+	Attempts []string `yaml:"attempts"`
+	// Within is how long after the last step the run may take to end.
+	Within string `yaml:"within"`
 	// MaxBytes is the largest size that the executed notebook may have.
 	MaxBytes int `yaml:"max_bytes"`
 }
