@@ -88,10 +88,19 @@ func fitValue(p Parameter, value json.RawMessage) (json.RawMessage, string) {
 	if !ok {
 		return nil, fmt.Sprintf("%s does not fit: the notebook declares %s", shorten(value), describe(p))
 	}
-	if len(p.Choices) > 0 && !slices.ContainsFunc(p.Choices, func(c json.RawMessage) bool { return bytes.Equal(c, fitted) }) {
+	if len(p.Choices) > 0 && !slices.ContainsFunc(p.Choices, func(c json.RawMessage) bool { return same(c, fitted) }) {
 		return nil, fmt.Sprintf("%s is not one of the notebook's choices: %s", shorten(value), bytes.Join(rawBytes(p.Choices), []byte(", ")))
 	}
 	return fitted, ""
+}
+
+// same compares a choice with a value. Many clients write every letter beyond ASCII as an escape.
+func same(choice, value json.RawMessage) bool {
+	var a, b string
+	if json.Unmarshal(choice, &a) == nil && json.Unmarshal(value, &b) == nil {
+		return a == b
+	}
+	return bytes.Equal(choice, value)
 }
 
 func fitNull(p Parameter) (json.RawMessage, string) {
@@ -244,12 +253,12 @@ func numberText(value json.RawMessage) (string, bool) {
 	if json.Unmarshal(value, &s) != nil {
 		return "", false
 	}
-	s = strings.TrimPrefix(strings.TrimSpace(s), "+")
+	s, signed := strings.CutPrefix(strings.TrimSpace(s), "+")
 	digits := strings.TrimPrefix(s, "-")
 	if digits == "" || strings.Trim(digits[:1], "0123456789.") != "" || strings.Trim(digits, "0123456789._eE+-") != "" {
 		return "", false
 	}
-	if strings.HasPrefix(digits, "_") || strings.HasSuffix(digits, "_") || strings.Contains(digits, "__") {
+	if !grouped(digits) || signed && s != digits {
 		return "", false
 	}
 	return strings.ReplaceAll(s, "_", ""), true

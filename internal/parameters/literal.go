@@ -168,15 +168,25 @@ func (g *grammar) key(tokens []token) json.RawMessage {
 // calling reads a call by the last part of the function's name. Two names without a dot
 // between them are no name of a function: not int(x), a or str(b).
 func (g *grammar) calling(tokens []token) literal {
-	base, n := "", 0
-	for n < len(tokens) && (n%2 == 0 && tokens[n].kind == kindName || n%2 == 1 && tokens[n].is(".")) {
-		base = tokens[n].s
-		n++
-	}
-	if n%2 == 0 || n == len(tokens) || !tokens[n].is("(") || !closesAtEnd(tokens[n:]) {
+	base, n := dottedName(tokens)
+	if n == 0 || n == len(tokens) || !tokens[n].is("(") || !closesAtEnd(tokens[n:]) {
 		return literal{}
 	}
 	return g.call(g, base, tokens[n+1:len(tokens)-1])
+}
+
+// dottedName reads a name such as datetime.date: its last part, and of how many tokens it is. Zero is none.
+func dottedName(tokens []token) (last string, n int) {
+	for n < len(tokens) && (n%2 == 0 && tokens[n].kind == kindName || n%2 == 1 && tokens[n].is(".")) {
+		if n%2 == 0 {
+			last = tokens[n].s
+		}
+		n++
+	}
+	if n%2 == 0 {
+		return "", 0 // nothing, or a dot at the end
+	}
+	return last, n
 }
 
 // pythonCall knows the type that some calls give, and the value of a date.

@@ -42,13 +42,16 @@ func integerText(s string) (json.RawMessage, bool) {
 
 // decimalText is the JSON text of a decimal number as Python writes it, digit for digit.
 func decimalText(s string) (json.RawMessage, bool) {
-	if strings.ContainsAny(s, "xX") || strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") {
+	if strings.ContainsAny(s, "xX") || !grouped(s) {
 		return nil, false
 	}
 	s = strings.ReplaceAll(s, "_", "")
 	mantissa, exponent := s, ""
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
-		mantissa, exponent = s[:i], "e"+strings.TrimPrefix(s[i+1:], "+")
+		plain, signed := strings.CutPrefix(s[i+1:], "+")
+		if mantissa, exponent = s[:i], "e"+plain; signed && !isDigit(plain, 0) {
+			return nil, false
+		}
 	}
 	whole, fraction, dotted := strings.Cut(mantissa, ".")
 	whole = strings.TrimLeft(whole, "0")
@@ -63,10 +66,20 @@ func decimalText(s string) (json.RawMessage, bool) {
 		text += "." + fraction
 	}
 	text += exponent
-	if _, err := strconv.ParseFloat(text, 64); err != nil || mantissa == "." || !json.Valid([]byte(text)) {
+	if _, err := strconv.ParseFloat(text, 64); err != nil || mantissa == "." || whole[0] == '-' || !json.Valid([]byte(text)) {
 		return nil, false
 	}
 	return json.RawMessage(text), true
+}
+
+// grouped reports whether each underscore of a number stands between digits.
+func grouped(s string) bool {
+	for i := range len(s) {
+		if s[i] == '_' && (i == 0 || !isDigit(s, i-1) || !isDigit(s, i+1)) {
+			return false
+		}
+	}
+	return true
 }
 
 // pythonStrings joins neighbouring strings. An f-string has a type and no value; bytes have neither.

@@ -2,6 +2,7 @@ package parameters
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -54,17 +55,20 @@ func readR(source string) (*declarations, bool) {
 	found := &declarations{}
 	for i := range statements {
 		s := &statements[i]
+		if slices.ContainsFunc(s.tokens, func(t token) bool { return t.is("`") }) {
+			return nil, false // a name between backticks may be any text
+		}
 		if name, value, ok := assigned(s.tokens, "<-", "=", "<<-"); ok {
 			found.add(parameter(name, declaredType{}, s, value, &rGrammar))
 		}
-		mentionInBraces(found, s.tokens)
+		mentionNested(found, s.tokens)
 	}
 	return found, true
 }
 
-// mentionInBraces finds what the body of an if or a function assigns. Between
-// parentheses a "=" names an argument instead.
-func mentionInBraces(found *declarations, tokens []token) {
+// mentionNested finds what a statement assigns elsewhere than at its beginning: in the body of an if or a
+// function, in a chain, and to the right of "->". Between parentheses a "=" names an argument instead.
+func mentionNested(found *declarations, tokens []token) {
 	var open []string
 	for i, t := range tokens {
 		switch {
@@ -72,10 +76,17 @@ func mentionInBraces(found *declarations, tokens []token) {
 			open = append(open, t.s)
 		case t.is(")") || t.is("]") || t.is("}"):
 			open = open[:len(open)-1]
-		case len(open) == 0 || open[len(open)-1] != "{" || tokens[i-1].kind != kindName:
-		case t.is("<-") || t.is("<<-") || t.is("="):
-			found.mention(tokens[i-1].s, "")
+		case t.is("->") || t.is("->>"):
+			mentionName(found, tokens, i+1)
+		case t.is("<-"), t.is("<<-"), t.is("=") && (len(open) == 0 || open[len(open)-1] == "{"):
+			mentionName(found, tokens, i-1)
 		}
+	}
+}
+
+func mentionName(found *declarations, tokens []token, i int) {
+	if i >= 0 && i < len(tokens) && tokens[i].kind == kindName {
+		found.mention(tokens[i].s, "")
 	}
 }
 
@@ -90,19 +101,31 @@ func readJulia(source string) (*declarations, bool) {
 		for len(s.tokens) > 0 && s.tokens[0].isName("const", "global", "local") {
 			s.tokens = s.tokens[1:]
 		}
-		head, value, ok := cut(s.tokens, "=")
-		if !ok {
-			continue
-		}
-		name, annotation, typed := cut(head, "::")
-		if !typed {
-			name = head
-		}
-		if len(name) == 1 && name[0].kind == kindName {
-			found.add(parameter(name[0].s, juliaType(annotation), s, value, &juliaGrammar))
+		parts := splitTop(s.tokens, "=")
+		targets, value := parts[:len(parts)-1], parts[len(parts)-1]
+		for _, target := range targets {
+			name, annotation, typed := cut(target, "::")
+			if !typed {
+				name = target
+			}
+			if len(name) == 1 && name[0].kind == kindName {
+				found.add(parameter(name[0].s, juliaType(annotation), s, value, &juliaGrammar))
+				continue
+			}
+			mentionUnpacked(found, s, target)
 		}
 	}
 	return found, true
+}
+
+// mentionUnpacked finds the names in a, (b, c) = f(), and in the body of an if on one line, which the "=" follows.
+func mentionUnpacked(found *declarations, s *statement, target []token) {
+	for _, name := range names([][]token{target}) {
+		found.mention(name, "")
+	}
+	if len(target) > 1 && s.tokens[0].isName("if", "for", "while", "let", "begin", "try") {
+		mentionName(found, target, len(target)-1)
+	}
 }
 
 // parameter makes one of an assignment with an optional type.

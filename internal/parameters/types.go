@@ -29,12 +29,29 @@ func typeComment(comment string) (declaredType, string) {
 	if !ok {
 		return declaredType{}, comment
 	}
-	rest = strings.TrimLeft(rest, " \t")
-	word, help, _ := strings.Cut(rest, " ")
+	rest = strings.TrimSpace(rest)
+	end := endOfType(rest)
+	word, help := rest[:end], strings.TrimSpace(rest[end:])
 	if word == "ignore" || strings.HasPrefix(word, "ignore[") {
-		return declaredType{}, strings.TrimSpace(help)
+		return declaredType{}, help
 	}
-	return parseTypeText(word), strings.TrimSpace(help)
+	return parseTypeText(word), help
+}
+
+// endOfType is where the first blank outside of brackets stands, as in "Dict[str, int] by name".
+func endOfType(text string) int {
+	depth := 0
+	for i, c := range text {
+		switch {
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case depth <= 0 && (c == ' ' || c == '\t'):
+			return i
+		}
+	}
+	return len(text)
 }
 
 func parseTypeText(text string) declaredType {
@@ -92,13 +109,7 @@ func quotedType(t token, depth int) declaredType {
 
 // splitGeneric cuts typing.List[int] into "List" and its arguments.
 func splitGeneric(tokens []token) (base string, args []token) {
-	i := 0
-	for i < len(tokens) && (tokens[i].kind == kindName || tokens[i].is(".")) {
-		if tokens[i].kind == kindName {
-			base = tokens[i].s
-		}
-		i++
-	}
+	base, i := dottedName(tokens)
 	switch n := len(tokens); {
 	case i == n:
 		return base, nil
