@@ -60,7 +60,7 @@ func showInspection(s streams, found *client.Inspection) error {
 		return err
 	}
 	fmt.Fprintln(s.out)
-	if !found.Schema.Declared {
+	if !found.Schema.Declared && len(found.Schema.Parameters) == 0 {
 		fmt.Fprintln(s.out, "There is no cell tagged \"parameters\" that can be read: every parameter is accepted.")
 		return nil
 	}
@@ -70,9 +70,26 @@ func showInspection(s streams, found *client.Inspection) error {
 	}
 	fmt.Fprintln(w, "PARAMETER\tTYPE\tDEFAULT\tHELP")
 	for _, p := range found.Schema.Parameters {
-		fmt.Fprintln(w, strings.Join([]string{clean(p.Name), typeWord(p), clean(firstLine(p.Source)), clean(p.Help)}, "\t"))
+		fmt.Fprintln(w, strings.Join([]string{clean(p.Name), typeWord(p), clean(defaultWord(p)), clean(p.Help)}, "\t"))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, note := range found.Schema.Notes {
+		fmt.Fprintln(s.err, "warning: "+clean(note))
+	}
+	return nil
+}
+
+// defaultWord is a parameter's default for people.
+func defaultWord(p parameters.Parameter) string {
+	switch {
+	case p.Source != "":
+		return firstLine(p.Source)
+	case p.Required:
+		return "(required)"
+	}
+	return string(p.Default)
 }
 
 // typeWord is a parameter's type for people.
@@ -87,6 +104,9 @@ func typeWord(p parameters.Parameter) string {
 	}
 	if p.Optional && p.Type != "none" && word != "" {
 		word += "?"
+	}
+	if p.Minimum != nil || p.Maximum != nil {
+		word += " " + string(p.Minimum) + ".." + string(p.Maximum)
 	}
 	return clean(word)
 }

@@ -37,6 +37,9 @@ func fit(s Schema, given map[string]json.RawMessage) (map[string]json.RawMessage
 			conversions = append(conversions, nes.Conversion{Name: name, From: value, To: to, Type: p.Type})
 		}
 	}
+	if len(problems) == 0 {
+		problems = s.violations(fitted)
+	}
 	if err := nes.Invalid(problems); err != nil {
 		return nil, nil, err
 	}
@@ -90,6 +93,9 @@ func fitValue(p Parameter, value json.RawMessage) (json.RawMessage, string) {
 	}
 	if len(p.Choices) > 0 && !slices.ContainsFunc(p.Choices, func(c json.RawMessage) bool { return same(c, fitted) }) {
 		return nil, fmt.Sprintf("%s is not one of the notebook's choices: %s", shorten(value), bytes.Join(rawBytes(p.Choices), []byte(", ")))
+	}
+	if why := outside(p, fitted); why != "" {
+		return nil, why
 	}
 	return fitted, ""
 }
@@ -146,7 +152,6 @@ func toInt(value json.RawMessage) (json.RawMessage, bool) {
 	if d := strings.TrimLeft(digits, "0"); d != "" && len(d) <= maxDigits && strings.Trim(d, "0123456789") == "" {
 		return sign(d, negative), true
 	}
-	const maxExponent = 400 // beyond it nothing is counted
 	if len(digits) > maxDigits || exponentOf(digits) > maxExponent {
 		return nil, false
 	}
@@ -156,6 +161,9 @@ func toInt(value json.RawMessage) (json.RawMessage, bool) {
 	}
 	return sign(r.Num().String(), negative && r.Sign() != 0), true
 }
+
+// maxExponent is the largest that is computed with.
+const maxExponent = 400
 
 // exponentOf is the size of the exponent that a number is written with.
 func exponentOf(s string) int {

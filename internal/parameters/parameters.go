@@ -22,6 +22,13 @@ type Schema struct {
 	// known then, and every valid name is accepted.
 	Declared   bool        `json:"declared"`
 	Parameters []Parameter `json:"parameters"`
+	// JSONSchema is the notebook's metadata.nes.parameters: a JSON Schema (2020-12, or what its
+	// $schema names) of an object with a property for each parameter. Absent is none.
+	JSONSchema json.RawMessage `json:"json_schema,omitempty"`
+	// Notes say what of the notebook's own rules cannot be read, for its author.
+	Notes []string `json:"notes,omitempty"`
+
+	broken bool // JSONSchema is none
 }
 
 // Parameter is one assignment in the parameters cell.
@@ -38,9 +45,13 @@ type Parameter struct {
 	Default json.RawMessage `json:"default,omitempty"`
 	// Optional says that null is a value too.
 	Optional bool `json:"optional,omitempty"`
-	// Choices are the only values allowed, from Literal["a", "b"]; nil is any.
+	// Choices are the only values allowed, from Literal["a", "b"], a comment's [choices: a, b] or a JSON Schema's enum; nil is any.
 	Choices []json.RawMessage `json:"choices,omitempty"`
-	Help    string            `json:"help,omitempty"` // the trailing comment
+	// Minimum and Maximum are the ends of the range allowed, both within it: numbers, or dates as text. nil is none.
+	Minimum  json.RawMessage `json:"minimum,omitempty"`
+	Maximum  json.RawMessage `json:"maximum,omitempty"`
+	Required bool            `json:"required,omitempty"` // a run must give it: only a JSON Schema says so
+	Help     string          `json:"help,omitempty"`     // the trailing comment without its rules, or the JSON Schema's description
 }
 
 // The types of Parameter.Type.
@@ -60,12 +71,13 @@ func Inspect(nb *nbformat.Notebook) Schema {
 	s := Schema{Language: languageOf(nb), Parameters: []Parameter{}}
 	read, known := readers[s.Language]
 	cell := parametersCell(nb)
-	if cell == nil || cell.Type != "code" || !known {
-		return s
+	if cell != nil && cell.Type == nbformat.Code && known {
+		if found, ok := read(cell.Source); ok {
+			s.Declared, s.Parameters = true, append(s.Parameters, found.list...)
+		}
 	}
-	if found, ok := read(cell.Source); ok {
-		s.Declared, s.Parameters = true, append(s.Parameters, found.list...)
-	}
+	s.constrain()
+	s.addJSONSchema(nb)
 	return s
 }
 
