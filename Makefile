@@ -62,6 +62,10 @@ demo: build runtime ## run real notebooks from a real Git repository and keep se
 bench: build runtime ## papermill and NES side by side: medians and ratios
 	go run ./e2e/bench
 
+.PHONY: bundles
+bundles: ## make the browser bundles of other projects' packages anew, from the versions that are pinned
+	./viewer/web/bundles/build.sh
+
 .PHONY: driver-matrix
 driver-matrix: ## test the driver with every Python and papermill that installs here
 	./runner/driver/matrix.sh

@@ -86,34 +86,3 @@ func serveImage(w http.ResponseWriter, r *http.Request, doc *found, b notebook.B
 
 // forEver lets the reader's browser keep what can never change under its address.
 func forEver(h http.Header) { h.Set("Cache-Control", "private, max-age=31536000, immutable") }
-
-// frameHead stands before a notebook's HTML in its frame. Notebooks draw for a white page.
-const frameHead = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Output</title>
-<style>html{color-scheme:light;background:#fff}body{margin:8px;font:14px/1.5 system-ui,sans-serif;color:#1b1f24}
-table{border-collapse:collapse}th,td{padding:.25em .6em;text-align:right}</style></head><body>
-`
-
-// frameFoot tells the page how tall the document is; the page decides what it makes of that.
-const frameFoot = `
-<script>(()=>{const tell=()=>parent.postMessage({nesHeight:document.body.getBoundingClientRect().bottom+scrollY+8},"*");
-new ResizeObserver(tell).observe(document.body);addEventListener("load",tell);tell()})()</script></body></html>`
-
-// frame serves an HTML output as a document of its own, in a sandbox.
-func (v *viewer) frame(w http.ResponseWriter, r *http.Request) error {
-	doc, b, err := v.find(r, func(mime string) bool { return mime == "text/html" })
-	if err != nil {
-		return err
-	}
-	defer doc.release()
-	h := w.Header()
-	render.FrameHeaders(h)
-	h.Del("X-Frame-Options")
-	forEver(h)
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write([]byte(frameHead))
-	if err := b.Copy(w, doc.content); err != nil {
-		return nil //nolint:nilerr // the reader went away, or sees what there is
-	}
-	_, _ = w.Write([]byte(frameFoot))
-	return nil
-}

@@ -225,6 +225,7 @@ func (d *documents) document(ctx context.Context, doc *document, run *nes.Run, a
 		Index: doc.index, File: d.content(ctx, doc, run, attempt), Ended: doc.ended,
 		BodyBase:  fmt.Sprintf("%sbody/%d/", base, attempt),
 		FrameBase: fmt.Sprintf("%sframe/%d/", base, attempt),
+		TableBase: fmt.Sprintf("%stable/%d/", base, attempt),
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/nes-run/nes/viewer/web"
 )
 
 // Pages below minGzip bytes are not worth compressing.
@@ -38,6 +40,21 @@ func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	z, _ := gzip.NewWriterLevel(w, gzip.BestSpeed)
 	_, _ = z.Write(body)
 	_ = z.Close()
+}
+
+// sendPacked sends an asset that is stored compressed, as it is where the reader's browser takes that.
+func sendPacked(w http.ResponseWriter, r *http.Request, a web.Asset) {
+	if !takesGzip(r.Header.Values("Accept-Encoding")) {
+		send(w, r, http.StatusOK, a.Plain())
+		return
+	}
+	h := w.Header()
+	h.Add("Vary", "Accept-Encoding")
+	h.Set("Content-Encoding", "gzip")
+	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(a.Body)
+	}
 }
 
 // known reports whether one of the tags that the browser has is this one.

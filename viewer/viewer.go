@@ -111,6 +111,7 @@ func (v *viewer) routes() http.Handler {
 	page("GET /runs/{id}/log", v.logPage)
 	page("GET /runs/{id}/body/{attempt}/{sha}", v.body)
 	page("GET /runs/{id}/frame/{attempt}/{sha}", v.frame)
+	page("GET /runs/{id}/table/{attempt}/{sha}", v.table)
 	page("GET /static/{stamp}/{name}", v.static)
 	page("GET /runs", v.toList)
 	page("GET /runs/{$}", v.toList)
@@ -122,7 +123,7 @@ func (v *viewer) routes() http.Handler {
 
 // appHeaders hold for every page of the application: it runs its own script, loads its own files, and nothing else.
 func appHeaders(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "+
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "+
 		"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "same-origin")
@@ -144,6 +145,10 @@ func (v *viewer) static(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", asset.Type)
 	if r.PathValue("stamp") == v.stamp {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	if asset.Packed {
+		sendPacked(w, r, asset)
+		return nil
 	}
 	send(w, r, http.StatusOK, asset.Body)
 	return nil

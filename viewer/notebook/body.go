@@ -1,6 +1,7 @@
 package notebook
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
@@ -169,10 +170,14 @@ func (b *Body) Copy(w io.Writer, file io.ReaderAt) error {
 		return err
 	}
 	defer section.Close()
-	s := newScanner(section)
+	s, out := newScanner(section), bufio.NewWriterSize(w, 32<<10) // a string comes in pieces as short as a letter
 	if b.JSON {
-		return s.copyValue(w)
+		err = s.copyValue(out)
+	} else {
+		_, err = s.joined(out)
 	}
-	_, err = s.joined(w)
+	if flushed := out.Flush(); err == nil {
+		err = flushed
+	}
 	return err
 }

@@ -9,11 +9,21 @@ func SandboxHeaders(h http.Header) {
 	noSniff(h)
 }
 
-// FrameHeaders are those of a document of a notebook that may run its own scripts: in an origin of
-// its own, cut off from the application, its storage and the network.
-func FrameHeaders(h http.Header) {
-	h.Set("Content-Security-Policy", "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "+
-		"img-src data: blob:; font-src data:; media-src data: blob:; worker-src blob:; connect-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'")
+// FrameHeaders are those of a document of WriteFrame: in an origin of its own, cut off from the application, its
+// storage and the network. A chart runs our own bundle and no other script; any other frame runs what is written in it. direct says that the
+// document is opened by itself and not in a page, whose policy would keep it where it is: then it runs nothing.
+func FrameHeaders(h http.Header, kind Frames, direct bool) {
+	sandbox, script := "sandbox allow-scripts", "'unsafe-inline' 'unsafe-eval'"
+	if kind.Chart() {
+		script = "'self'"
+	}
+	if direct {
+		sandbox, script = "sandbox", "'none'"
+	}
+	h.Set("Content-Security-Policy", sandbox+"; default-src 'none'; script-src "+script+"; style-src 'unsafe-inline'; "+
+		"img-src data: blob:; font-src data:; media-src data: blob:; worker-src blob:; connect-src 'none'; base-uri 'none'; form-action 'none'; "+
+		"frame-ancestors 'self'; webrtc 'block'")
+	h.Set("X-DNS-Prefetch-Control", "off")
 	noSniff(h)
 }
 

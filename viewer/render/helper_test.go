@@ -31,7 +31,7 @@ func document(t testing.TB, file string) *render.Document {
 	require.NoError(t, err)
 	return &render.Document{
 		Index: x, File: strings.NewReader(file), Ended: true,
-		BodyBase: "/runs/r/body/1/", FrameBase: "/runs/r/frame/1/",
+		BodyBase: "/runs/r/body/1/", FrameBase: "/runs/r/frame/1/", TableBase: "/runs/r/table/1/",
 	}
 }
 
@@ -69,6 +69,8 @@ var (
 		"class":          regexp.MustCompile(`^[a-z0-9 -]+$`),
 		"id":             regexp.MustCompile(`^(cell-[0-9]+|h-[\p{L}\p{N}-]+)$`),
 		"data-cell":      regexp.MustCompile(`^[0-9]+$`),
+		"data-rows":      regexp.MustCompile(`^/runs/r/table/1/[0-9a-f]{64}$`),
+		"scope":          regexp.MustCompile(`^(row|col)$`),
 		"data-v":         regexp.MustCompile(`^[0-9a-f]+$`),
 		"data-since":     regexp.MustCompile(`^[0-9TZ:.-]+$`),
 		"aria-label":     regexp.MustCompile(``),

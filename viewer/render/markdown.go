@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/gohugoio/hugo-goldmark-extensions/passthrough"
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/extension"
@@ -22,17 +21,13 @@ import (
 	"github.com/nes-run/nes/viewer/notebook"
 )
 
-// newMarkdown reads Markdown as Jupyter does: GitHub's dialect with tables and task lists, and mathematics
-// kept as it is written. Its output still has to be sanitised.
+// newMarkdown reads Markdown as Jupyter does: GitHub's dialect with tables and task lists. Its output still has to be
+// sanitised. Mathematics is not its concern: see liftMath.
 func newMarkdown() goldmark.Markdown {
-	math := passthrough.New(passthrough.Config{
-		InlineDelimiters: []passthrough.Delimiters{{Open: "$", Close: "$"}, {Open: `\\(`, Close: `\\)`}},
-		BlockDelimiters:  []passthrough.Delimiters{{Open: "$$", Close: "$$"}, {Open: `\\[`, Close: `\\]`}},
-	})
 	return goldmark.New(
 		goldmark.WithExtensions(
 			extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
-			extension.Strikethrough, extension.Linkify, extension.TaskList, extension.DefinitionList, math),
+			extension.Strikethrough, extension.Linkify, extension.TaskList, extension.DefinitionList),
 		goldmark.WithParserOptions(parser.WithAutoHeadingID()),
 		goldmark.WithRendererOptions(html.WithUnsafe(), renderer.WithNodeRenderers(util.Prioritized(nodes{}, 50))),
 	)
@@ -43,8 +38,9 @@ func (r *Renderer) Markdown(d *Document, c *notebook.Cell, source, prefix string
 	if len(source) > maxMarkdown || hostile(source) {
 		return boxed("Markdown of "+size(int64(len(source)))+", shown as text", source[:min(len(source), maxText)])
 	}
-	src := []byte(source)
-	ctx := parser.NewContext(parser.WithIDs(&headingIDs{prefix: prefix, seen: map[string]int{}}))
+	lifted, formulas := liftMath(source)
+	src := []byte(lifted)
+	ctx := parser.NewContext(parser.WithIDs(&headingIDs{prefix: prefix, formulas: formulas, seen: map[string]int{}}))
 	md := r.markdown()
 	doc := md.Parser().Parse(text.NewReader(src), parser.WithContext(ctx))
 	d.placeImages(doc, c)
@@ -52,7 +48,7 @@ func (r *Renderer) Markdown(d *Document, c *notebook.Cell, source, prefix string
 	if err := md.Renderer().Render(&buf, src, doc); err != nil {
 		return boxed("Markdown that cannot be shown", source)
 	}
-	return r.sanitise(buf.String())
+	return r.sanitise(buf.String(), formulas)
 }
 
 // hostile knows the shapes of Markdown for which the parser's time grows with the square of the text:
@@ -136,12 +132,13 @@ func (d *Document) attachment(c *notebook.Cell, name string) string {
 
 // headingIDs makes the ids of headings: "h-<cell>-<words>". No name with a hyphen can stand in for a property of the page's document.
 type headingIDs struct {
-	prefix string
-	seen   map[string]int
+	prefix   string
+	formulas []string
+	seen     map[string]int
 }
 
 func (h *headingIDs) Generate(value []byte, _ ast.NodeKind) []byte {
-	words := strings.FieldsFunc(strings.ToLower(valid(string(value))), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	words := strings.FieldsFunc(strings.ToLower(valid(putBack(string(value), h.formulas))), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	name := []rune(strings.Join(words, "-"))
 	id := "h-" + h.prefix + string(name[:min(len(name), 48)])
 	if h.seen[id]++; h.seen[id] > 1 {
@@ -160,8 +157,7 @@ func (n nodes) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 	reg.Register(ast.KindFencedCodeBlock, n.fence)
 	reg.Register(ast.KindImage, n.image)
 	reg.Register(extast.KindTaskCheckBox, n.task)
-	reg.Register(passthrough.KindPassthroughInline, n.math)
-	reg.Register(passthrough.KindPassthroughBlock, n.mathBlock)
+	reg.Register(ast.KindHeading, n.heading)
 }
 
 func (nodes) fence(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -182,28 +178,26 @@ func (nodes) task(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast
 	return ast.WalkContinue, nil
 }
 
-func (nodes) math(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
-	if n, ok := node.(*passthrough.PassthroughInline); ok && entering {
-		writeMath(w, "math", string(n.Segment.Value(source)), "span")
-	}
-	return ast.WalkContinue, nil
-}
-
-func (nodes) mathBlock(w util.BufWriter, source []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
-	if entering {
-		writeMath(w, "math block", string(node.Lines().Value(source)), "div")
-	}
-	return ast.WalkSkipChildren, nil
-}
-
-func writeMath(w util.BufWriter, class, text string, element literal) {
+// heading writes a heading with a link to itself behind its text.
+func (nodes) heading(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
+	level := literal("0123456"[node.(*ast.Heading).Level:][:1])
+	id, _ := node.AttributeString("id")
+	name, _ := id.([]byte)
 	var m markup
-	m.lit("<", element)
-	m.attr("class", class)
-	m.lit(">")
-	m.text(text)
-	m.lit("</", element, ">")
+	if entering {
+		m.lit("<h", level)
+		m.attr("id", string(name))
+		m.lit(">")
+	} else {
+		if len(name) > 0 {
+			m.lit(`<a class="anchor" title="Link to this heading"`)
+			m.attr("href", "#"+string(name))
+			m.lit(">#</a>")
+		}
+		m.lit("</h", level, ">\n")
+	}
 	_, _ = w.WriteString(string(m.html()))
+	return ast.WalkContinue, nil
 }
 
 // image writes an image that is in the notebook, and a link in place of one that is

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 )
 
 var (
-	imageTypes = []string{"image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp"}
+	imageTypes = []string{"image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp"}
 	// order is which of an output's MIME types is shown.
 	order = slices.Concat([]string{"text/html", "text/markdown"}, imageTypes, []string{"text/latex"})
 )
@@ -44,7 +45,7 @@ func isJSON(mime string) bool {
 
 // isWord knows the types by which notebooks hand values to NES or to scrapbook.
 func isWord(mime string) bool {
-	return strings.HasPrefix(mime, "application/vnd.nes.") || strings.HasPrefix(mime, "application/scrapbook.scrap.")
+	return strings.HasPrefix(mime, "application/vnd.nes.") || strings.HasPrefix(mime, "application/scrapbook.scrap.") || mime == "application/papermill.record+json"
 }
 
 // output renders one output of a code cell.
@@ -74,30 +75,86 @@ func (r *Renderer) output(d *Document, c *notebook.Cell, o *notebook.Output) tem
 // display renders the one of an output's bodies that shows most.
 func (r *Renderer) display(d *Document, c *notebook.Cell, o *notebook.Output) template.HTML {
 	if b := pickFunc(o.Bodies, isWord); b != nil {
-		return d.json(b, "Value for "+wordReader(b.MIME))
+		return d.values(b)
 	}
-	text := pick(o.Bodies, []string{"text/plain"})
-	if w := pick(o.Bodies, []string{"application/vnd.jupyter.widget-view+json"}); w != nil && text != nil {
-		return d.labelled("Widget, as text", text)
+	if b := d.chart(o.Bodies); b != nil {
+		return d.frame(b, o.Bodies)
+	}
+	if w := pick(o.Bodies, []string{"application/vnd.jupyter.widget-view+json"}); w != nil && pick(o.Bodies, order) == nil {
+		return d.widget(o.Bodies)
 	}
 	if b := pick(o.Bodies, order); b != nil {
 		return r.shown(d, c, b, o.Bodies)
 	}
-	if b := pickFunc(o.Bodies, isJSON); b != nil {
+	if b := pickFunc(o.Bodies, func(mime string) bool { return FrameOf(mime) == FrameScript }); b != nil {
+		return d.frame(b, o.Bodies)
+	}
+	return d.fallback(o.Bodies)
+}
+
+// fallback shows an output that has none of the types that are shown best.
+func (d *Document) fallback(bodies []notebook.Body) template.HTML {
+	if b := pick(bodies, []string{DataResource}); b != nil {
+		if t, ok := d.resource(b); ok {
+			return t
+		}
+	}
+	if b := pickFunc(bodies, isJSON); b != nil {
 		return d.json(b, jsonLabel(b.MIME))
 	}
-	if text != nil {
+	if text := pick(bodies, []string{"text/plain"}); text != nil {
 		return d.plain(text, "result")
 	}
-	if len(o.Bodies) == 0 {
+	if b := pickFunc(bodies, func(mime string) bool { return strings.HasPrefix(mime, "text/") }); b != nil {
+		return d.labelled(b.MIME, b)
+	}
+	if len(bodies) == 0 {
 		return boxed("An output without content", "")
 	}
-	return d.unknown(&o.Bodies[0])
+	return d.unknown(&bodies[0])
+}
+
+// widget stands for a widget, which lives only as long as its kernel.
+func (d *Document) widget(bodies []notebook.Body) template.HTML {
+	if text := pick(bodies, []string{"text/plain"}); text != nil {
+		return d.labelled("Widget, as text", text)
+	}
+	return boxed("A widget, of which the notebook keeps no text", "")
+}
+
+// values shows what a notebook handed out by name.
+func (d *Document) values(b *notebook.Body) template.HTML {
+	const most = 64 << 10
+	part, err := d.read(b, most, 0)
+	if err != nil {
+		return boxed("Value that could not be read", err.Error())
+	}
+	text, _, cut := part.parts()
+	pairs := named(b.MIME, text)
+	if cut > 0 || pairs == nil || len(pairs) > 200 {
+		return d.json(b, "Value for "+wordReader(b.MIME))
+	}
+	var m markup
+	m.lit(`<div class="box values"><p class="label">Value for `)
+	m.text(wordReader(b.MIME))
+	m.lit(`</p><dl>`)
+	for _, name := range slices.Sorted(maps.Keys(pairs)) {
+		m.lit(`<dt>`)
+		m.text(name)
+		m.lit(`</dt><dd><code>`)
+		m.text(string(pairs[name]))
+		m.lit(`</code></dd>`)
+	}
+	m.lit(`</dl></div>`)
+	return m.html()
 }
 
 func wordReader(mime string) string {
 	if strings.HasPrefix(mime, "application/vnd.nes.") {
 		return "NES: " + strings.TrimSuffix(strings.TrimPrefix(mime, "application/vnd.nes."), "+json")
+	}
+	if strings.HasPrefix(mime, "application/papermill.") {
+		return "papermill"
 	}
 	return "scrapbook"
 }
@@ -121,35 +178,27 @@ func (r *Renderer) shown(d *Document, c *notebook.Cell, b *notebook.Body, all []
 	return d.image(b)
 }
 
-// htmlOutput puts HTML that is plain into the page, and any other into a frame.
+// htmlOutput shows a data frame as a table, puts other HTML that is plain into the page, and any other into a frame.
 func (r *Renderer) htmlOutput(d *Document, b *notebook.Body, all []notebook.Body) template.HTML {
-	head, err := d.read(b, maxHTML, 0)
+	limit := maxHTML
+	if d.Alone {
+		limit = maxWhole
+	}
+	head, err := d.read(b, limit, 0)
 	if err != nil {
 		return boxed("HTML that could not be read", err.Error())
 	}
 	text, _, cut := head.parts()
+	if t, ok := d.dataFrame(b, text, cut > 0); ok {
+		return t
+	}
 	if cut > 0 || rich(text) {
 		return d.frame(b, all)
 	}
 	var m markup
 	m.lit(`<div class="html">`)
-	m.safe(r.sanitise(text))
+	m.safe(r.sanitise(text, nil))
 	m.lit(`</div>`)
-	return m.html()
-}
-
-// frame shows HTML in a document of its own, which cannot reach the page.
-func (d *Document) frame(b *notebook.Body, all []notebook.Body) template.HTML {
-	if d.FrameBase == "" {
-		if text := pick(all, []string{"text/plain"}); text != nil {
-			return d.labelled("HTML with scripts or styles, as text", text)
-		}
-		return boxed("HTML with scripts or styles is not shown here ("+size(b.Size)+")", "")
-	}
-	var m markup
-	m.lit(`<iframe class="rich" sandbox="allow-scripts" loading="lazy" referrerpolicy="no-referrer" title="Output of this cell"`)
-	m.attr("src", d.FrameBase+b.SHA256)
-	m.lit(`></iframe>`)
 	return m.html()
 }
 
@@ -176,7 +225,7 @@ func (d *Document) latex(b *notebook.Body) template.HTML {
 	}
 	text, _, _ := head.parts()
 	var m markup
-	m.lit(`<div class="math block">`)
+	m.lit(`<div class="math block latex">`)
 	m.text(text)
 	m.lit(`</div>`)
 	return m.html()
@@ -206,7 +255,7 @@ func (d *Document) imageSource(b *notebook.Body) (string, error) {
 	if d.BodyBase != "" && b.Size > maxDataURL {
 		return d.BodyBase + b.SHA256, nil
 	}
-	const most = 32 << 20
+	const most = maxWhole
 	whole, err := d.read(b, most, 0)
 	if err != nil {
 		return "", err
@@ -248,6 +297,9 @@ func (d *Document) json(b *notebook.Body, label string) template.HTML {
 		return boxed(cmpText(label, b.MIME)+" that could not be read", err.Error())
 	}
 	text, _, cut := part.parts()
+	if tree := (&markup{}); cut == 0 && tree.tree(text) {
+		return d.treeBox(label, tree)
+	}
 	var pretty bytes.Buffer
 	if cut == 0 && json.Indent(&pretty, []byte(text), "", "  ") == nil {
 		text = pretty.String()
@@ -262,6 +314,20 @@ func (d *Document) json(b *notebook.Body, label string) template.HTML {
 	m.folded(plainLines(text), "json")
 	d.rest(&m, b, cut)
 	m.lit(`</div>`)
+	return m.html()
+}
+
+func (d *Document) treeBox(label string, tree *markup) template.HTML {
+	var m markup
+	m.lit(`<div class="box json">`)
+	if label != "" {
+		m.lit(`<p class="label">`)
+		m.text(label)
+		m.lit(`</p>`)
+	}
+	m.lit(`<div class="tree">`)
+	m.safe(tree.html())
+	m.lit(`</div></div>`)
 	return m.html()
 }
 

@@ -28,13 +28,25 @@ type Document struct {
 	Index *notebook.Index
 	// File holds the bodies that the index only knows the place of; nil shows a box in their stead.
 	File io.ReaderAt
-	// BodyBase and FrameBase are the addresses, with their last slash, below which bodies are served as they are and
-	// as documents for frames, by digest. Where they are empty, images are put into the page and rich HTML is boxed.
-	BodyBase, FrameBase string
+	// BodyBase, FrameBase and TableBase are the addresses, with their last slash, below which bodies are served as they
+	// are, as documents for frames, and as the rows of tables, by digest. Where they are empty, images are put into the
+	// page, rich HTML is boxed, and long tables stay cut.
+	BodyBase, FrameBase, TableBase string
+	// Alone says that the HTML will be read without a server: images and frames are within it, and nothing is cut.
+	Alone bool
 	// Ended says that pending cells will not run any more.
 	Ended bool
 
 	perOutput int
+	needs     map[Frames]bool // bundles that frames within the page ask for
+}
+
+// need remembers that a frame within the page asks for a bundle.
+func (d *Document) need(kind Frames) {
+	if d.needs == nil {
+		d.needs = map[Frames]bool{}
+	}
+	d.needs[kind] = true
 }
 
 // Bounds of what an output adds to a page; the rest is one click away.
@@ -45,10 +57,14 @@ const (
 	maxMarkdown = 48 << 10
 	maxHTML     = 512 << 10 // larger tables are shown in a frame
 	maxDataURL  = 12 << 10  // larger images have an address of their own
+	maxWhole    = 64 << 20  // of one output on a page that stands alone
 )
 
 // budget is the text that each output may show.
 func (d *Document) budget() int {
+	if d.Alone {
+		return maxWhole
+	}
 	if d.perOutput == 0 {
 		var size, n int64
 		for i := range d.Index.Cells {

@@ -22,7 +22,7 @@ func newPolicy() *bluemonday.Policy {
 	pixels, small := regexp.MustCompile(`^[0-9]{1,4}%?$`), regexp.MustCompile(`^[0-9]{1,3}$`)
 	alignment := regexp.MustCompile(`^(?:left|right|center)$`)
 	// The classes that Markdown's own rendering sets. A notebook that writes one of them gains nothing.
-	ownClasses := regexp.MustCompile(`^(?:hl-[a-z0-9]{1,3}|math|math block|dataframe|task|elsewhere)$`)
+	ownClasses := regexp.MustCompile(`^(?:hl-[a-z0-9]{1,3}|math|math block|dataframe|task|elsewhere|anchor)$`)
 	headingID := regexp.MustCompile(`^h-[\p{L}\p{N}-]{1,80}$`)
 	p := bluemonday.NewPolicy()
 	p.AllowElements("p", "br", "hr", "div", "span", "h1", "h2", "h3", "h4", "h5", "h6", "b", "strong", "i", "em", "u", "s", "del", "ins", "sub",
@@ -53,20 +53,24 @@ func newPolicy() *bluemonday.Policy {
 }
 
 // sanitise makes a fragment of HTML safe. It is balanced before, so that it cannot close
-// an element of the page around it, and not touched afterwards.
-func (r *Renderer) sanitise(fragment string) template.HTML {
+// an element of the page around it, and not touched afterwards. The marks of formulas in it are replaced on the way.
+func (r *Renderer) sanitise(fragment string, formulas []string) template.HTML {
 	body := &html.Node{Type: html.ElementNode, Data: "body", DataAtom: atom.Body}
 	nodes, err := html.ParseFragment(strings.NewReader(fragment), body)
 	if err != nil { // nested too deeply to be parsed
 		var m markup
 		m.lit(`<pre>`)
-		m.text(fragment)
+		m.text(putBack(fragment, formulas))
 		m.lit(`</pre>`)
 		return m.html()
 	}
 	var balanced strings.Builder
 	for _, n := range nodes {
-		drop(n)
+		body.AppendChild(n)
+	}
+	drop(body)
+	placeMath(body, formulas, false)
+	for n := body.FirstChild; n != nil; n = n.NextSibling {
 		if err := html.Render(&balanced, n); err != nil {
 			return boxed("HTML that cannot be shown", err.Error())
 		}

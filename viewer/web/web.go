@@ -3,10 +3,13 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 )
@@ -17,6 +20,11 @@ var templates embed.FS
 //go:embed static
 var static embed.FS
 
+// bundles are made of other projects' packages by bundles/build.sh; scripts and styles are stored compressed.
+//
+//go:embed bundles/dist
+var bundles embed.FS
+
 // Templates are the page templates.
 func Templates() fs.FS { return below(templates, "templates") }
 
@@ -24,6 +32,24 @@ func Templates() fs.FS { return below(templates, "templates") }
 type Asset struct {
 	Type string
 	Body []byte
+	// Packed says that Body is compressed with gzip.
+	Packed bool
+}
+
+// Plain returns the asset's bytes as they are before any compression.
+func (a Asset) Plain() []byte {
+	if !a.Packed {
+		return a.Body
+	}
+	z, err := gzip.NewReader(bytes.NewReader(a.Body))
+	if err != nil {
+		panic(fmt.Sprintf("a bundle is compressed: %v", err))
+	}
+	plain, err := io.ReadAll(z)
+	if err != nil {
+		panic(fmt.Sprintf("a bundle is whole: %v", err))
+	}
+	return plain
 }
 
 // Assets are the static files by name, and Stamp changes when one of them does: it is part of their address, so that
@@ -31,18 +57,45 @@ type Asset struct {
 func Assets() (assets map[string]Asset, stamp string) {
 	assets = map[string]Asset{}
 	sum := sha256.New()
-	for _, name := range []string{"app.css", "app.js", "favicon.svg"} {
-		body, err := fs.ReadFile(static, "static/"+name)
+	for _, source := range []fs.FS{below(static, "static"), below(bundles, "bundles/dist")} {
+		names, err := fs.Glob(source, "*")
 		if err != nil {
-			panic(fmt.Sprintf("%s is embedded: %v", name, err))
+			panic(fmt.Sprintf("the pattern of assets is right: %v", err))
 		}
-		if name == "app.css" {
-			body = append(body, palette()...)
+		for _, file := range names { // in the order of names
+			a, name := read(source, file)
+			assets[name] = a
+			fmt.Fprintf(sum, "%s %d ", name, len(a.Body))
+			sum.Write(a.Body)
 		}
-		assets[name] = Asset{Type: contentType(name), Body: body}
-		sum.Write(body)
 	}
 	return assets, hex.EncodeToString(sum.Sum(nil)[:6])
+}
+
+// Read returns one asset that the program is known to have.
+func Read(name string) Asset {
+	for _, place := range []struct {
+		fs   fs.FS
+		file string
+	}{{below(static, "static"), name}, {below(bundles, "bundles/dist"), name + ".gz"}, {below(bundles, "bundles/dist"), name}} {
+		if _, err := fs.Stat(place.fs, place.file); err == nil {
+			a, _ := read(place.fs, place.file)
+			return a
+		}
+	}
+	panic(name + " is no asset")
+}
+
+func read(source fs.FS, file string) (a Asset, name string) {
+	body, err := fs.ReadFile(source, file)
+	if err != nil {
+		panic(fmt.Sprintf("%s is embedded: %v", file, err))
+	}
+	if file == "app.css" {
+		body = append(body, palette()...)
+	}
+	name, packed := strings.CutSuffix(file, ".gz")
+	return Asset{Type: contentType(name), Body: body, Packed: packed}, name
 }
 
 func contentType(name string) string {
@@ -51,6 +104,10 @@ func contentType(name string) string {
 		return "text/css; charset=utf-8"
 	case ".js":
 		return "text/javascript; charset=utf-8"
+	case ".woff2":
+		return "font/woff2"
+	case ".txt":
+		return "text/plain; charset=utf-8"
 	}
 	return "image/svg+xml"
 }

@@ -148,15 +148,6 @@
     });
   }
 
-  // Frames tell how tall they are. What they say is a number, or nothing.
-  addEventListener("message", (event) => {
-    const height = event.data && event.data.nesHeight;
-    if (typeof height !== "number" || !Number.isFinite(height)) return;
-    for (const frame of document.querySelectorAll("iframe.rich")) {
-      if (frame.contentWindow === event.source) frame.height = Math.min(Math.max(Math.ceil(height), 40), 2000);
-    }
-  });
-
   // Buttons that change something.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("button[data-post]");

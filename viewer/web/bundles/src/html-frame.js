@@ -1,0 +1,3 @@
+// Goes with a notebook's own HTML into its frame.
+import { tellHeight } from "./height.js";
+tellHeight();
