@@ -33,6 +33,9 @@ func (s *Store) Commit(ctx context.Context, run *nes.Run, a nes.Attempt, exit jo
 		if err := l.complete(ctx, run); err != nil {
 			return err
 		}
+		if err := l.completeLog(ctx); err != nil {
+			return err
+		}
 		o = s.outcome(l, exit)
 		return s.store(ctx, l, run, a, exit, &o)
 	})
@@ -58,14 +61,32 @@ func (l *live) complete(ctx context.Context, run *nes.Run) error {
 	if err != nil {
 		return err
 	}
-	if err := l.replayInto(ctx, state); err != nil {
+	if err := l.again(ctx, state.Feed); err != nil {
 		return err
 	}
 	l.state = state
 	return nil
 }
 
-func (l *live) replayInto(ctx context.Context, state *reduce.State) error {
+// completeLog makes the log again, where its spool failed under way.
+func (l *live) completeLog(ctx context.Context) error {
+	if l.text.err == nil {
+		return nil
+	}
+	l.text.close()
+	l.log, l.text = reduce.NewLog(), newSpool(l.store.o.TempDir, l.store.o.MaxLog)
+	feed := func(_ int64, data []byte) error { l.text.append(l.log.Feed(data)); return nil }
+	if err := l.again(ctx, feed); err != nil {
+		return err
+	}
+	if l.text.err != nil {
+		return nes.Errorf(nes.CodeUnavailable, "make room for the log: %w", l.text.err)
+	}
+	return nil
+}
+
+// again reads the whole journal once more.
+func (l *live) again(ctx context.Context, feed func(offset int64, data []byte) error) error {
 	in := io.NewSectionReader(l.reader(ctx), 0, l.size())
 	buf := make([]byte, min(l.size(), readAhead))
 	for at := int64(0); at < l.size(); {
@@ -73,7 +94,7 @@ func (l *live) replayInto(ctx context.Context, state *reduce.State) error {
 		if err != nil {
 			return err
 		}
-		if err := state.Feed(at, buf[:n]); err != nil {
+		if err := feed(at, buf[:n]); err != nil {
 			return err
 		}
 		at += int64(n)
@@ -138,8 +159,8 @@ func Verdict(exit journal.Exit, said Said, have int64) (nes.Reason, string) {
 	if reason != "" {
 		return reason, message
 	}
-	if missing := exit.Journal - have; missing > 0 {
-		return nes.ReasonAgentLost, fmt.Sprintf("the notebook ended well, but the last %d bytes of its journal were lost", missing)
+	if exit.Journal > have {
+		return nes.ReasonAgentLost, fmt.Sprintf("the notebook ended well, but the last %d bytes of its journal were lost", exit.Journal-have)
 	}
 	words := said.Words()
 	switch {
@@ -178,7 +199,7 @@ func (s *Store) store(ctx context.Context, l *live, run *nes.Run, a nes.Attempt,
 		return s.put(ctx, log, "text/plain; charset=utf-8", func(w io.Writer) error { return l.writeLog(ctx, w) })
 	})
 	p.Go(func(ctx context.Context) (err error) {
-		o.Files, err = s.listFiles(ctx, l.prefix+outputs, l.files)
+		o.Files, err = s.listFiles(ctx, l.prefix+outputs, l.shelf.known())
 		return err
 	})
 	if err := p.Wait(); err != nil {
@@ -188,9 +209,13 @@ func (s *Store) store(ctx context.Context, l *live, run *nes.Run, a nes.Attempt,
 	return nil
 }
 
-// endOf is when the attempt ended: what was recorded, so that a repeated commit writes the same.
+// maxTime is the end of the last year that a record can say, in seconds since 1970.
+const maxTime = 253402300799
+
+// endOf is when the attempt ended: what was recorded, so that a repeated commit writes the same. The notebook may have
+// forged the marker: what is beyond any calendar is not believed.
 func endOf(a nes.Attempt, exit journal.Exit) time.Time {
-	if exit.At > 0 {
+	if exit.At > 0 && exit.At <= maxTime {
 		return time.UnixMicro(int64(exit.At * 1e6)).UTC()
 	}
 	if a.EndedAt != nil {

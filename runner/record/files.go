@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+	"maps"
 	"mime"
 	"path"
 	"slices"
@@ -17,10 +18,9 @@ import (
 )
 
 const (
-	outputs  = "outputs/"
-	blobs    = "blobs/"
-	maxFiles = 10_000
-	maxName  = 512
+	outputs = "outputs/"
+	blobs   = "blobs/"
+	maxName = 512
 )
 
 // PutFile stores a file of an attempt whose digest must be sha256: input.ipynb, log.txt (what
@@ -30,28 +30,46 @@ func (s *Store) PutFile(ctx context.Context, run *nes.Run, attempt int, name, su
 	if err != nil {
 		return err
 	}
-	key = storage.AttemptPrefix(run, attempt) + key
-	if strings.HasPrefix(name, outputs) {
-		if err := s.roomFor(ctx, run, attempt, name); err != nil {
-			return err
-		}
-	}
 	in := &verified{r: io.LimitReader(body, limit+1), hash: sha256.New(), want: sum, limit: limit}
-	o, err := s.o.Bucket.Put(ctx, key, in, storage.PutOptions{ContentType: typeOf(name)})
-	if err != nil {
-		return firstError(in.err, err)
+	key = storage.AttemptPrefix(run, attempt) + key
+	if short, ok := strings.CutPrefix(name, outputs); ok {
+		return s.putOutput(ctx, run, attempt, key, short, in)
 	}
-	return s.with(ctx, run, attempt, func(l *live) error {
-		switch {
-		case name == path.Base(journal.InputFile):
-			defer s.hub.changed(run.ID)
-			return l.takeInput(ctx)
-		case strings.HasPrefix(name, outputs):
-			short := strings.TrimPrefix(name, outputs)
-			l.files[short] = nes.File{Name: short, Size: o.Size, SHA256: sum, Type: typeOf(name)}
-		}
+	if err := s.putVerified(ctx, key, in); err != nil {
+		return err
+	}
+	if name != path.Base(journal.InputFile) {
 		return nil
+	}
+	defer s.hub.changed(run.ID)
+	return s.with(ctx, run, attempt, func(l *live) error { return l.takeInput(ctx) })
+}
+
+func (s *Store) putVerified(ctx context.Context, key string, in *verified) error {
+	_, err := s.o.Bucket.Put(ctx, key, in, storage.PutOptions{ContentType: typeOf(key)})
+	return firstError(in.err, err)
+}
+
+// putOutput stores a side file, where there is room for it.
+func (s *Store) putOutput(ctx context.Context, run *nes.Run, attempt int, key, name string, in *verified) error {
+	var shelf *shelf
+	err := s.with(ctx, run, attempt, func(l *live) (err error) {
+		shelf, err = l.sideFiles(ctx)
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	place, err := shelf.enter(name)
+	if err != nil {
+		return err
+	}
+	in.takes = place.takes
+	if err = s.putVerified(ctx, key, in); err == nil {
+		place.stored = &nes.File{Name: name, Size: in.size, SHA256: in.want, Type: typeOf(name)}
+	}
+	place.leave()
+	return err
 }
 
 // fileKey checks a file's name and says below which key it is stored and how large it may be.
@@ -72,29 +90,13 @@ func fileKey(name, sum string) (string, int64, error) {
 	return "", 0, nes.Errorf(nes.CodeInvalid, "a file named %q is not kept", name)
 }
 
-// roomFor holds the limits of side files.
-func (s *Store) roomFor(ctx context.Context, run *nes.Run, attempt int, name string) error {
-	return s.with(ctx, run, attempt, func(l *live) error {
-		var total int64
-		for _, f := range l.files {
-			total += f.Size
-		}
-		if _, known := l.files[strings.TrimPrefix(name, outputs)]; known {
-			return nil
-		}
-		if total >= s.o.MaxFiles || len(l.files) >= maxFiles {
-			return &nes.Error{Code: nes.CodeTooLarge, Reason: nes.ReasonOutputTooLarge, Message: "the side files are more than may be stored"}
-		}
-		return nil
-	})
-}
-
 // verified fails at the end of a body that is not what was announced, so that nothing of it is stored.
 type verified struct {
 	r           io.Reader
 	hash        hash.Hash
 	want        string
 	size, limit int64
+	takes       func(n int) error // refuses n more bytes; nil never does
 	err         error
 }
 
@@ -105,6 +107,11 @@ func (v *verified) Read(p []byte) (int, error) {
 	if v.size += int64(n); v.size > v.limit {
 		v.err = nes.Errorf(nes.CodeTooLarge, "the file is larger than %d bytes", v.limit)
 		return n, v.err
+	}
+	if v.takes != nil && n > 0 {
+		if v.err = v.takes(n); v.err != nil {
+			return n, v.err
+		}
 	}
 	if err == io.EOF && hex.EncodeToString(v.hash.Sum(nil)) != v.want {
 		v.err = nes.Errorf(nes.CodeInvalid, "the file is not what its digest says")
@@ -132,9 +139,7 @@ func (s *Store) Files(ctx context.Context, run *nes.Run, attempt int) ([]nes.Fil
 	}
 	if l := s.peek(run.ID, attempt); l != nil {
 		l.mu.Lock()
-		for name, f := range l.files {
-			known[name] = f
-		}
+		maps.Copy(known, l.shelf.known())
 		l.mu.Unlock()
 	}
 	return s.listFiles(ctx, storage.AttemptPrefix(run, attempt)+outputs, known)
@@ -150,7 +155,7 @@ func (s *Store) listFiles(ctx context.Context, prefix string, known map[string]n
 		}
 		for _, o := range page.Objects {
 			f, ok := known[strings.TrimPrefix(o.Key, prefix)]
-			if !ok || f.Size != o.Size {
+			if !ok || f.Size != o.Size || f.SHA256 == "" {
 				if f, err = s.describe(ctx, o.Key, strings.TrimPrefix(o.Key, prefix)); err != nil {
 					return nil, err
 				}
@@ -185,7 +190,7 @@ func (s *Store) OpenFile(ctx context.Context, run *nes.Run, attempt int, name st
 		return nes.File{}, nil, err
 	}
 	f := nes.File{Name: name, Size: o.Size, Type: typeOf(name)}
-	if run.Outcome != nil {
+	if run.Outcome != nil && attempt == run.Attempt {
 		for _, known := range run.Outcome.Files {
 			if known.Name == name && known.Size == o.Size {
 				f.SHA256 = known.SHA256

@@ -105,6 +105,7 @@ func (r *reader) fill(off int64) error {
 		defer body.Close()
 		buf := bytes.NewBuffer(r.block[:0])
 		if _, err := buf.ReadFrom(body); err != nil {
+			r.block = r.block[:0] // what it held is written over
 			return err
 		}
 		r.block, r.at = buf.Bytes(), off

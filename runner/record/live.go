@@ -31,7 +31,7 @@ type live struct {
 	state  *reduce.State // nil until the parameterised notebook has arrived
 	log    *reduce.Log
 	text   *spool
-	files  map[string]nes.File // side files that arrived through this process
+	shelf  *shelf // nil until a side file arrives
 }
 
 // chunk is one stored piece of the journal.
@@ -62,7 +62,7 @@ func (l *live) load(ctx context.Context) error {
 		return nil
 	}
 	l.close()
-	l.log, l.text, l.files = reduce.NewLog(), newSpool(l.store.o.TempDir, l.store.o.MaxLog), map[string]nes.File{}
+	l.log, l.text = reduce.NewLog(), newSpool(l.store.o.TempDir, l.store.o.MaxLog)
 	if err := l.startState(ctx); err != nil && nes.CodeOf(err) != nes.CodeNotFound {
 		return err
 	}
@@ -73,7 +73,7 @@ func (l *live) load(ctx context.Context) error {
 	return nil
 }
 
-// close forgets everything.
+// close forgets the journal.
 func (l *live) close() {
 	if l.text != nil {
 		l.text.close()
@@ -81,14 +81,20 @@ func (l *live) close() {
 	l.loaded, l.chunks, l.state, l.log, l.text = false, nil, nil, nil, nil
 }
 
-// startState reads the parameterised notebook; not_found while there is none.
+// startState reads the parameterised notebook; not_found while there is none. One that is no notebook, because the code that
+// runs wrote over it, is as good as none: it must not keep the attempt from being recorded.
 func (l *live) startState(ctx context.Context) error {
 	input, err := l.read(ctx, l.prefix+path.Base(journal.InputFile), journal.MaxInput)
 	if err != nil {
 		return err
 	}
-	l.state, err = reduce.New(input)
-	return err
+	state, err := reduce.New(input)
+	if err != nil {
+		l.store.o.Log.Warn("an attempt's own notebook is left aside", "run", l.run, "attempt", l.attempt, "error", err)
+		return nil
+	}
+	l.state = state
+	return nil
 }
 
 func (l *live) read(ctx context.Context, key string, limit int64) ([]byte, error) {
@@ -124,22 +130,12 @@ func (l *live) catchUp(ctx context.Context) error {
 
 func (l *live) list(ctx context.Context) ([]chunk, error) {
 	var found []chunk
-	prefix, after := l.prefix+"journal/", ""
-	for {
-		page, err := l.bucket().List(ctx, storage.ListOptions{Prefix: prefix, After: after})
-		if err != nil {
-			return nil, err
+	err := l.each(ctx, "journal/", func(name string, o storage.Object) {
+		if offset, err := strconv.ParseInt(strings.TrimSuffix(name, ".jsonl"), 10, 64); err == nil {
+			found = append(found, chunk{o.Key, offset, o.Size})
 		}
-		for _, o := range page.Objects {
-			name := strings.TrimSuffix(strings.TrimPrefix(o.Key, prefix), ".jsonl")
-			if offset, err := strconv.ParseInt(name, 10, 64); err == nil {
-				found = append(found, chunk{o.Key, offset, o.Size})
-			}
-		}
-		if after = page.Next; after == "" {
-			return found, nil
-		}
-	}
+	})
+	return found, err
 }
 
 // replay feeds a stored chunk.

@@ -26,7 +26,7 @@ func (s *spool) append(text []byte) {
 		return
 	}
 	if s.size+int64(len(text)) > s.max {
-		text = append(text[:max(0, s.max-s.size)], spoolFull...)
+		text = append(firstRunes(text, s.max-s.size), spoolFull...)
 		defer func() { s.size = max(s.size, s.max+1) }()
 	}
 	if s.file == nil {
@@ -87,6 +87,14 @@ func wholeRunes(b []byte) []byte {
 		break
 	}
 	return b
+}
+
+// firstRunes is the beginning of text, n bytes of it at most, between two characters; text is longer than that.
+func firstRunes(text []byte, n int64) []byte {
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
 }
 
 type eof struct{}
