@@ -225,7 +225,8 @@ func TestFilesOfEveryPageAreListed(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	h := b.hook()
-	const n = 1100
+	h.page = 4
+	const n = 11
 	prefix := storage.AttemptPrefix(&b.run, 1) + outputs
 	for i := range n {
 		_, err := b.bucket.Put(ctx, fmt.Sprintf("%sf%d", prefix, i), strings.NewReader("x"), storage.PutOptions{})
@@ -235,7 +236,7 @@ func TestFilesOfEveryPageAreListed(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, files, n)
 	require.True(t, slices.IsSortedFunc(files, func(a, b nes.File) int { return strings.Compare(a.Name, b.Name) }))
-	require.Len(t, h.lists, 2)
+	require.Len(t, h.lists, 3)
 	b.store.o.MaxFiles = n
 	requireFull(t, b.putOutput("more", "x"))
 

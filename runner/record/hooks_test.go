@@ -22,6 +22,7 @@ type hooked struct {
 	list func(prefix string) error
 	put  func(key string) error
 	body func(key string, r io.ReadCloser) io.ReadCloser
+	page int // the most that a listing gives at once; 0 is the bucket's own
 
 	mu    sync.Mutex
 	opens []string
@@ -53,6 +54,7 @@ func (h *hooked) List(ctx context.Context, o storage.ListOptions) (storage.Page,
 			return storage.Page{}, err
 		}
 	}
+	o.Limit = h.page
 	return h.Bucket.List(ctx, o)
 }
 

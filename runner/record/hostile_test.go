@@ -164,7 +164,7 @@ func TestGarbageForAJournal(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	whole := journalOf(3, 50)
-	for round := range 30 {
+	for round := range 10 {
 		b := setup(t)
 		b.put(t, "input.ipynb", input(3))
 		garbled := bytes.Clone(whole)
