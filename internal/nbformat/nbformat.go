@@ -59,7 +59,7 @@ func (n *Notebook) Write(w io.Writer) error {
 func (n *Notebook) WriteWith(w io.Writer, b Bodies) error { return n.write(w, b) }
 
 // KernelName returns metadata.kernelspec.name, or "".
-func (n *Notebook) KernelName() string { return n.spec("kernelspec").Name }
+func (n *Notebook) KernelName() string { return n.word("kernelspec", "name") }
 
 // Language returns the notebook's language in lower case: metadata.kernelspec.language,
 // else metadata.language_info.name, else "".

@@ -59,20 +59,20 @@ func describe(raw []byte, err error) string {
 }
 
 func readMajor(doc fields) (*Notebook, error) {
-	var major, minor int
-	if json.Unmarshal(doc["nbformat"], &major) != nil {
+	major, minor := number(doc["nbformat"]), 0
+	if major == nil {
 		return nil, nes.Fail(nes.ReasonNotANotebook, "the file has no number nbformat, so it is no notebook")
 	}
 	_ = json.Unmarshal(doc["nbformat_minor"], &minor)
 	delete(doc, "nbformat")
 	delete(doc, "nbformat_minor")
-	switch major {
+	switch *major {
 	case 4:
 		return readV4(doc, max(minor, 0))
 	case 2, 3:
 		return readV3(doc)
 	}
-	return nil, nes.Fail(nes.ReasonNotANotebook, "nbformat is %d; 4 is needed: open the notebook in Jupyter and save it", major)
+	return nil, nes.Fail(nes.ReasonNotANotebook, "nbformat is %d; 4 is needed: open the notebook in Jupyter and save it", *major)
 }
 
 func readV4(doc fields, minor int) (*Notebook, error) {
@@ -106,7 +106,7 @@ func readCell(f fields) Cell {
 	delete(c.Metadata, "trusted")
 	if c.Type == Code {
 		c.Outputs, _ = list(f["outputs"])
-		_ = json.Unmarshal(f["execution_count"], &c.ExecutionCount)
+		c.ExecutionCount = number(f["execution_count"])
 	}
 	c.keep(f)
 	return c
@@ -162,21 +162,28 @@ func without(f fields, names ...string) fields {
 	return f
 }
 
-type spec struct {
-	Name     string `json:"name"`
-	Language string `json:"language"`
+// number is a whole number, or nil for whatever else there is: 0 would say that the cell ran.
+func number(raw json.RawMessage) *int {
+	var n *int
+	if json.Unmarshal(raw, &n) != nil {
+		return nil
+	}
+	return n
 }
 
-func (n *Notebook) spec(key string) spec {
-	var s spec
-	_ = json.Unmarshal(n.Metadata[key], &s)
+// word is a field of an object of the metadata. Names are those of the format, letter by letter, and a value that is no string is none.
+func (n *Notebook) word(key, name string) string {
+	var s string
+	if json.Unmarshal(object(n.Metadata[key])[name], &s) != nil {
+		return ""
+	}
 	return s
 }
 
 func (n *Notebook) language() string {
-	lang := n.spec("kernelspec").Language
+	lang := n.word("kernelspec", "language")
 	if lang == "" {
-		lang = n.spec("language_info").Name
+		lang = n.word("language_info", "name")
 	}
 	return strings.ToLower(lang)
 }

@@ -51,7 +51,7 @@ func upgradeCell(f fields) Cell {
 
 func upgradeCode(c *Cell, f fields) {
 	c.Source = text3(f["input"])
-	_ = json.Unmarshal(f["prompt_number"], &c.ExecutionCount)
+	c.ExecutionCount = number(f["prompt_number"])
 	if v, ok := f["collapsed"]; ok {
 		c.Metadata["collapsed"] = v
 	}
