@@ -98,6 +98,25 @@ func TestWorksheetsAreOneNotebook(t *testing.T) {
 	require.Empty(t, read(t, `{"nbformat":3,"worksheets":{}}`).Cells)
 }
 
+// TestOutputsAreKeptAsTheyAre: what a cell showed is not this package's to judge, down to the digits and the order of keys.
+func TestOutputsAreKeptAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, output := range []string{`{"output_type":"stream","name":"stdout","text":["a","b"]}`, `{"z":1,"a":1.00,"m":1e400}`, `{}`, `5`, `null`, `"x"`, `[[]]`} {
+		n := read(t, v4(`{"cell_type":"code","outputs":[`+output+`,`+output+`]}`))
+		require.Equal(t, []json.RawMessage{json.RawMessage(output), json.RawMessage(output)}, n.Cells[0].Outputs)
+		again := read(t, write(t, n))
+		for _, raw := range again.Cells[0].Outputs {
+			var b bytes.Buffer
+			require.NoError(t, json.Compact(&b, raw))
+			require.Equal(t, output, b.String())
+		}
+	}
+	for _, outputs := range []string{`null`, `{}`, `5`, `"x"`} {
+		require.Empty(t, read(t, v4(`{"cell_type":"code","outputs":`+outputs+`}`)).Cells[0].Outputs, outputs)
+	}
+	require.Nil(t, read(t, v4(`{"cell_type":"markdown","outputs":[1],"execution_count":1}`)).Cells[0].Outputs, "only code has any")
+}
+
 // anyNotebook makes up a notebook of version 4.
 func anyNotebook(rng *rand.Rand) *nbformat.Notebook {
 	pick := func(s ...string) string { return s[rng.IntN(len(s))] }

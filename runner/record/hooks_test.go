@@ -25,6 +25,7 @@ type hooked struct {
 	page int // the most that a listing gives at once; 0 is the bucket's own
 
 	mu    sync.Mutex
+	left  int // bodies that nobody has closed
 	opens []string
 	lists []string
 }
@@ -39,10 +40,35 @@ func (h *hooked) Open(ctx context.Context, key string, offset, length int64) (st
 		}
 	}
 	o, r, err := h.Bucket.Open(ctx, key, offset, length)
-	if err == nil && h.body != nil {
+	if err != nil {
+		return o, r, err
+	}
+	if h.body != nil {
 		r = h.body(key, r)
 	}
-	return o, r, err
+	return o, h.count(r), nil
+}
+
+// count counts a body until it is closed.
+func (h *hooked) count(r io.ReadCloser) io.ReadCloser {
+	h.add(1)
+	return &counted{ReadCloser: r, close: sync.OnceFunc(func() { h.add(-1) })}
+}
+
+func (h *hooked) add(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.left += n
+}
+
+type counted struct {
+	io.ReadCloser
+	close func()
+}
+
+func (c *counted) Close() error {
+	c.close()
+	return c.ReadCloser.Close()
 }
 
 func (h *hooked) List(ctx context.Context, o storage.ListOptions) (storage.Page, error) {

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -359,4 +361,88 @@ func FuzzWholeRunes(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestNothingThatIsOpenedStaysOpen, whether all goes well or the storage breaks off.
+func TestNothingThatIsOpenedStaysOpen(t *testing.T) {
+	t.Parallel()
+	for _, breaks := range []bool{false, true} {
+		b := setup(t)
+		whole := journalOf(2, 100)
+		b.put(t, "input.ipynb", input(2))
+		b.append(t, 0, whole)
+		b.put(t, "log.txt", []byte("words"))
+		b.put(t, "outputs/a", []byte("file"))
+		b.store = open(t, b.bucket)
+		h := b.hook()
+		if breaks {
+			h.body = breakingBody(2)
+		}
+		b.run.Stage = nes.StageSaving
+		for range 2 {
+			_, err := b.store.Commit(ctx, &b.run, b.at, done(len(whole)))
+			require.Equal(t, breaks, err != nil)
+			_, err = open(t, h).Files(ctx, &b.run, 1)
+			require.Equal(t, breaks, err != nil)
+			if !breaks {
+				b.run.Stage = nes.StageEnded
+			}
+			_, err = b.store.Log(ctx, &b.run, 1, 0, 0)
+			require.Equal(t, breaks, err != nil)
+			require.Equal(t, breaks, b.store.WriteNotebook(ctx, &b.run, 1, io.Discard) != nil)
+			b.run.Stage = nes.StageSaving
+		}
+		require.NotEmpty(t, h.opens)
+		require.Zero(t, h.left)
+	}
+}
+
+// TestTheNotebookSaysWhereItComesFrom: everything that is known of the run, and nothing that is not.
+func TestTheNotebookSaysWhereItComesFrom(t *testing.T) {
+	t.Parallel()
+	metadata := func(b *testBundle, o nes.Outcome) string {
+		var nb struct{ Metadata struct{ NES json.RawMessage } }
+		require.NoError(t, json.Unmarshal([]byte(b.object(t, o.Notebook)), &nb))
+		return string(nb.Metadata.NES)
+	}
+	b := setup(t)
+	started := b.at.LaunchedAt.Add(time.Second)
+	b.at.StartedAt = &started
+	b.run.Source.Ref, b.run.Source.WebURL, b.run.Source.Dirty = "main", "https://git.example.com/x", true
+	b.run.Spec = nes.Spec{InputURL: "https://git.example.com/acme/reports/blob/main/daily/report.ipynb", Runtime: "py", Profile: "small", Group: "g", Labels: map[string]string{"team": "x"}}
+	b.run.Parent = "0192-parent"
+	b.run.Conversions = []nes.Conversion{{}}
+	o := b.commit(t, journal.Exit{V: 1, Reason: "CellError", Message: "m", At: 1.8e9})
+	conversions, err := json.Marshal(b.run.Conversions)
+	require.NoError(t, err)
+	versions, err := json.Marshal(o.Versions)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"run_id":"0193-run","attempt":1,"owner":"kim","team":"data","input_url":"https://git.example.com/acme/reports/blob/main/daily/report.ipynb",
+		"submitted_at":"2026-11-21T10:00:00Z","launched_at":"2026-11-21T10:00:00Z","started_at":"2026-11-21T10:00:01Z","ended_at":"2027-01-15T08:00:00Z","status":"Failed","reason":"CellError","message":"m",
+		"runtime":"py","profile":"small","group":"g","parent":"0192-parent","labels":{"team":"x"},"conversions":`+string(conversions)+`,"versions":`+string(versions)+`,
+		"repository":"git.example.com/acme/reports","path":"daily/report.ipynb","ref":"main","commit":"`+strings.Repeat("a", 40)+`","web_url":"https://git.example.com/x","dirty":true}`, metadata(b, o))
+
+	bare := setup(t)
+	bare.run.Source.Commit = ""
+	o = bare.commit(t, journal.Exit{V: 1, At: 1.8e9})
+	for _, absent := range []string{"runtime", "profile", "group", "parent", "labels", "conversions", "ref", "commit", "web_url", "dirty", "started_at", "reason", "message"} {
+		require.NotContains(t, metadata(bare, o), `"`+absent+`"`)
+	}
+}
+
+// TestAVerdictIsStoredOverTheOneBefore: it is published again until that is known to have worked.
+func TestAVerdictIsStoredOverTheOneBefore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	o := b.commit(t, journal.Exit{V: 1, At: 1.8e9})
+	h := b.hook()
+	h.put = once(errDown)
+	require.ErrorIs(t, b.store.Publish(ctx, &b.run), errDown)
+	require.NoError(t, b.store.Publish(ctx, &b.run))
+	b.run.Outcome.Message = "changed"
+	require.NoError(t, b.store.Publish(ctx, &b.run))
+	var verdict struct{ Run nes.Run }
+	require.NoError(t, json.Unmarshal([]byte(b.object(t, storage.AttemptPrefix(&b.run, 1)+"verdict.json")), &verdict))
+	require.Equal(t, "changed", verdict.Run.Outcome.Message)
+	require.Equal(t, o.Notebook, verdict.Run.Outcome.Notebook)
 }
