@@ -6,6 +6,9 @@ PYTHON3 ?= python3
 export NES_PYTHON ?= $(CURDIR)/$(VENV)/bin/python
 export PATH := $(CURDIR)/bin:$(PATH)
 
+# Without the tag, cloud.google.com/go/storage brings what only its gRPC client needs: docs/adr/0007.
+export GOFLAGS ?= -tags=disable_grpc_modules
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

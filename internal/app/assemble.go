@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/nes-run/nes/api"
@@ -12,7 +11,6 @@ import (
 	"github.com/nes-run/nes/internal/access"
 	"github.com/nes-run/nes/internal/intake"
 	"github.com/nes-run/nes/internal/ledger"
-	"github.com/nes-run/nes/storage/file"
 	"github.com/nes-run/nes/viewer"
 )
 
@@ -20,7 +18,7 @@ import (
 // and what makes its long polls and streams end.
 func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handler, end func(), err error) {
 	c := a.o.Config
-	bucket, err := file.Open(strings.TrimPrefix(c.Bucket, "file://"))
+	bucket, err := a.bucket(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

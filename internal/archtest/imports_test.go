@@ -51,6 +51,7 @@ var owners = map[string][]string{
 	"modernc.org/sqlite":                     {"internal/ledger"},
 	"github.com/jackc/pgx":                   {"internal/ledger"},
 	"github.com/pressly/goose":               {"internal/ledger"},
+	"cloud.google.com/go":                    {"storage/gcs"},
 	"github.com/yuin/goldmark":               {"viewer/render"},
 	"github.com/alecthomas/chroma":           {"viewer/render"},
 	"github.com/alecthomas/chroma/v2/lexers": {}, // costs every start

@@ -21,7 +21,7 @@ func TestEveryVariableAlone(t *testing.T) {
 		"NES_ADDR":                  {"[::1]:0", "127.0.0.1:65536", "write host and port"},
 		"NES_DATA_DIR":              {dir, "", ""},
 		"NES_LEDGER":                {"sqlite:///x/l.db", "sqlite://l.db", "is not supported"},
-		"NES_BUCKET":                {"file:///x/b", "s3://b", "write file:///absolute/path"},
+		"NES_BUCKET":                {"gs://team-b/nes", "gs://b", "names no bucket"},
 		"NES_BACKEND":               {"local", "docker", "it may be local"},
 		"NES_CONFIG":                {site, missing, "no such file"},
 		"NES_PYTHON":                {"/opt/python", "", ""},
@@ -87,5 +87,25 @@ func TestSiteErrorsNameTheirLine(t *testing.T) {
 		_, err := config.ReadSite(path)
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, path+": ")
+	}
+}
+
+func TestBucketAddresses(t *testing.T) {
+	t.Parallel()
+	good := []string{"file:///x/b", "gs://bucket", "gs://bucket/", "gs://bucket/a/b", "gs://bucket/a/b/", "gs://a.b-c_d/ü x", "gs://" + strings.Repeat("x", 63)}
+	for _, address := range good {
+		_, err := config.Config{DataDir: t.TempDir(), Bucket: address}.Complete()
+		require.NoError(t, err, address)
+	}
+	for address, told := range map[string]string{
+		"x/b": "is not supported", "file://b": "is no absolute path", "http://bucket/x": "is not supported", "gs:bucket": "is not supported",
+		"gs://": "names no bucket", "gs:///a": "names no bucket", "gs://Upper": "names no bucket", "gs://key:secret@bucket": "names no bucket",
+		"gs://bucket/a//b": "has no prefix", "gs://bucket/../b": "has no prefix", "gs://bucket/?region=x": "has no prefix", "gs://bucket/.nes-x": "has no prefix",
+	} {
+		_, err := config.Config{DataDir: t.TempDir(), Bucket: address}.Complete()
+		require.ErrorContains(t, err, told, address)
+		require.ErrorContains(t, err, "NES_BUCKET")
+		require.ErrorContains(t, err, "gs://bucket/prefix")
+		require.NotContains(t, err.Error(), "key:secret")
 	}
 }

@@ -8,11 +8,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/storage"
 )
 
 // validate lists everything that is wrong, variable by variable.
@@ -20,7 +22,7 @@ func (c Config) validate() []nes.Problem {
 	v := &validator{}
 	v.addr("NES_ADDR", c.Addr)
 	v.ledgerURL("NES_LEDGER", c.Ledger)
-	v.storeURL("NES_BUCKET", c.Bucket, "file")
+	v.bucketURL("NES_BUCKET", c.Bucket)
 	v.oneOf("NES_BACKEND", c.Backend, "local")
 	v.webURL("NES_SERVER", c.Server, "http", "https", "unix")
 	v.webURL("NES_PUBLIC_URL", c.PublicURL, "http", "https")
@@ -59,11 +61,25 @@ func (v *validator) addr(variable, value string) {
 	v.check(err == nil && perr == nil && n >= 0 && n <= 65535, variable, "%q is no address: write host and port, such as 127.0.0.1:8080", value)
 }
 
-// storeURL checks the address of something that is kept: scheme:///absolute/path.
-func (v *validator) storeURL(variable, value, scheme string) {
-	path, ok := strings.CutPrefix(value, scheme+"://")
-	v.check(ok && filepath.IsAbs(path), variable, "%q is not supported: write %s:///absolute/path", redactURL(value), scheme)
+// bucketURL checks the address of a bucket: a directory, or a bucket's name and a prefix in it.
+func (v *validator) bucketURL(variable, value string) {
+	const cure = "write file:///absolute/path or gs://bucket/prefix"
+	scheme, rest, _ := strings.Cut(value, "://")
+	switch scheme {
+	case "file":
+		v.check(filepath.IsAbs(rest), variable, "%q is no absolute path: %s", redactURL(value), cure)
+	case "gs":
+		name, prefix, _ := strings.Cut(rest, "/")
+		v.check(bucketName.MatchString(name), variable, "%q names no bucket: %s", redactURL(value), cure)
+		v.check(!strings.ContainsAny(prefix, "?#") && (prefix == "" || storage.ValidateKey(strings.TrimSuffix(prefix, "/")) == nil),
+			variable, "%q has no prefix that objects can lie below: %s", redactURL(value), cure)
+	default:
+		v.check(false, variable, "%q is not supported: %s", redactURL(value), cure)
+	}
 }
+
+// bucketName is what both Google's and Amazon's rules allow, roughly; the store has the last word.
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
 
 // ledgerURL checks the address of a database: a server's, or a file's.
 func (v *validator) ledgerURL(variable, value string) {

@@ -24,6 +24,7 @@ import (
 	gcs "cloud.google.com/go/storage"
 	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/api/googleapi"
+	"google.golang.org/api/iterator"
 	"google.golang.org/api/option"
 
 	"github.com/nes-run/nes"
@@ -70,6 +71,21 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 		b.prefix = prefix + "/"
 	}
 	return b, nil
+}
+
+// Check finds out whether the bucket can be used: "invalid" where it is missing or forbidden, "unavailable" where it cannot be told now.
+func (b *Bucket) Check(ctx context.Context) error {
+	query := &gcs.Query{Prefix: b.prefix, Projection: gcs.ProjectionNoACL}
+	_, err := b.bucket.Retryer(b.retry()...).Objects(ctx, query).Next()
+	if err == nil || errors.Is(err, iterator.Done) {
+		return nil
+	}
+	code := nes.CodeUnavailable
+	switch status(err) {
+	case http.StatusNotFound, http.StatusForbidden, http.StatusUnauthorized:
+		code = nes.CodeInvalid
+	}
+	return &nes.Error{Code: code, Message: "open the bucket gs://" + b.name + ": " + b.diagnose(err), Err: err}
 }
 
 // Close ends the client. Objects that are open cannot be read on.

@@ -198,11 +198,12 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	tests := []struct {
 		status int
 		says   string
+		check  nes.Code
 	}{
-		{http.StatusForbidden, "roles/storage.objectUser"},
-		{http.StatusUnauthorized, "GOOGLE_APPLICATION_CREDENTIALS"},
-		{http.StatusServiceUnavailable, "answers 503"},
-		{http.StatusTooManyRequests, "answers 429"},
+		{http.StatusForbidden, "roles/storage.objectUser", nes.CodeInvalid},
+		{http.StatusUnauthorized, "GOOGLE_APPLICATION_CREDENTIALS", nes.CodeInvalid},
+		{http.StatusServiceUnavailable, "answers 503", nes.CodeUnavailable},
+		{http.StatusTooManyRequests, "answers 429", nes.CodeUnavailable},
 	}
 	for _, test := range tests {
 		b := open(t, Options{Bucket: "b", Endpoint: always(t, test.status), Patience: 50 * time.Millisecond})
@@ -210,6 +211,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		_, _, opened := b.Open(t.Context(), "k", 0, -1)
 		_, stat := b.Stat(t.Context(), "k")
 		_, list := b.List(t.Context(), storage.ListOptions{})
+		require.ErrorContains(t, b.Check(t.Context()), test.says)
+		require.Equal(t, test.check, nes.CodeOf(b.Check(t.Context())))
 		for _, err := range []error{put, opened, stat, list, b.Delete(t.Context(), "k")} {
 			require.Equal(t, nes.CodeUnavailable, nes.CodeOf(err))
 			require.ErrorContains(t, err, test.says)
@@ -226,4 +229,17 @@ func TestAServerThatIsNotThere(t *testing.T) {
 	_, err := b.Put(t.Context(), "k", strings.NewReader("x"), storage.PutOptions{})
 	require.Equal(t, nes.CodeUnavailable, nes.CodeOf(err))
 	require.ErrorContains(t, err, "cannot be reached")
+}
+
+// TestCheck: a bucket that exists passes, empty or not; one that does not is named with what to do about it.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	b := open(t, Options{Prefix: "p"})
+	require.NoError(t, b.Check(t.Context()))
+	_, err := b.Put(t.Context(), "k", strings.NewReader("x"), storage.PutOptions{})
+	require.NoError(t, err)
+	require.NoError(t, b.Check(t.Context()))
+	err = open(t, Options{Bucket: "nobody-made-it"}).Check(t.Context())
+	require.Equal(t, nes.CodeInvalid, nes.CodeOf(err))
+	require.ErrorContains(t, err, "the bucket gs://nobody-made-it does not exist: make it")
 }
