@@ -190,9 +190,11 @@ func checkQuery(raw string) (url.Values, string) {
 
 // checkRef follows git check-ref-format. Empty is the default branch.
 func checkRef(ref string) string {
-	bad := strings.HasPrefix(ref, "-") || strings.HasPrefix(ref, "/") || strings.HasSuffix(ref, "/") ||
-		strings.HasSuffix(ref, ".") || strings.HasSuffix(ref, ".lock") || strings.Contains(ref, "..") ||
-		strings.Contains(ref, "//") || strings.Contains(ref, "@{") || strings.ContainsAny(ref, " ~^:?*[\\") || len(ref) > 255
+	bad := strings.HasPrefix(ref, "-") || strings.HasSuffix(ref, ".") || strings.Contains(ref, "..") ||
+		strings.Contains(ref, "@{") || strings.ContainsAny(ref, " ~^:?*[\\\x7f") || len(ref) > 255
+	for part := range strings.SplitSeq(ref, "/") {
+		bad = bad || part == "" && ref != "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
+	}
 	if bad {
 		return quote(ref) + " is not the name of a branch, tag or commit"
 	}
