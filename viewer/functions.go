@@ -10,11 +10,13 @@ import (
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/viewer/render"
+	"github.com/nes-run/nes/viewer/words"
 )
 
-// functions are what templates can call.
-func (v *viewer) functions() template.FuncMap {
+// functions are what templates can call in a language.
+func functions(l words.Language) template.FuncMap {
 	return template.FuncMap{
+		"t":        l.Say,
 		"badge":    badgeOf,
 		"name":     runName,
 		"folder":   folder,
@@ -26,6 +28,8 @@ func (v *viewer) functions() template.FuncMap {
 		"compact":  compact,
 		"indented": indented,
 		"contains": strings.Contains,
+		"notebook": notebookAddress,
+		"minus":    func(a, b int) int { return a - b },
 	}
 }
 
@@ -131,11 +135,25 @@ func compact(raw json.RawMessage) string {
 		b.Reset()
 		b.Write(raw)
 	}
-	const most = 160
-	if text := []rune(b.String()); len(text) > most {
-		return string(text[:most]) + "…"
+	return cut(b.String())
+}
+
+// cut shortens a long text.
+func cut(text string) string { return cutAt(text, 160) }
+
+func cutAt(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "…"
 	}
-	return b.String()
+	return text
+}
+
+// notebookAddress is the path, below the prefix, of the page of a run's notebook; empty while it is not known.
+func notebookAddress(s *nes.Source) string {
+	if s == nil || s.Repository == "" || s.Path == "" {
+		return ""
+	}
+	return "/notebooks/" + s.Repository + "/-/" + s.Path
 }
 
 func indented(raw json.RawMessage) string {

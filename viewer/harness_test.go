@@ -46,7 +46,7 @@ func newHouse(t *testing.T, change ...func(*viewer.Options)) *house {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	h := &house{t: t, ledger: l, records: newRecords(), caller: access.Local()}
-	o := viewer.Options{Runs: l, Records: h.records, SpoolDir: t.TempDir(), MaxWait: 2 * time.Second, Pace: time.Millisecond}
+	o := viewer.Options{Runs: l, Records: h.records, PublicURL: "https://nes.example", SpoolDir: t.TempDir(), MaxWait: 2 * time.Second, Pace: time.Millisecond}
 	for _, c := range change {
 		c(&o)
 	}

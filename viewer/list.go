@@ -73,7 +73,7 @@ func (v *viewer) list(w http.ResponseWriter, r *http.Request) error {
 	if q.Get("part") == "runs" {
 		return v.listChanges(w, r, filter)
 	}
-	p, err := v.listPage(r.Context(), q, filter)
+	p, err := v.listPage(r, filter)
 	if err != nil {
 		return err
 	}
@@ -101,12 +101,13 @@ func filterOf(q url.Values) nes.RunFilter {
 	return f
 }
 
-func (v *viewer) listPage(ctx context.Context, q url.Values, f nes.RunFilter) (listPage, error) {
-	found, err := v.Runs.Runs(ctx, f)
+func (v *viewer) listPage(r *http.Request, f nes.RunFilter) (listPage, error) {
+	q := r.URL.Query()
+	found, err := v.Runs.Runs(r.Context(), f)
 	if err != nil {
 		return listPage{}, err
 	}
-	p := listPage{page: v.page("Runs"), Text: f.Text, Status: q.Get("status")}
+	p := listPage{page: v.page(r, "Runs"), Text: f.Text, Status: q.Get("status")}
 	for _, run := range found.Runs {
 		p.Rows = append(p.Rows, v.row(run))
 	}
@@ -178,7 +179,7 @@ func (v *viewer) row(run nes.Run) listRow {
 // version names the rows as they are shown.
 func (v *viewer) version(p listPage) (string, error) {
 	sum := sha256.New()
-	if err := v.pages.ExecuteTemplate(sum, "rows", p); err != nil {
+	if err := v.pages[p.Lang].ExecuteTemplate(sum, "rows", p); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
@@ -190,7 +191,7 @@ func (v *viewer) listChanges(w http.ResponseWriter, r *http.Request, f nes.RunFi
 	defer deadline.Stop()
 	for {
 		changed := v.Runs.Changed("")
-		p, err := v.listPage(r.Context(), q, f)
+		p, err := v.listPage(r, f)
 		if err != nil {
 			return err
 		}

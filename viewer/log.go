@@ -36,7 +36,7 @@ func (v *viewer) logPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := logPage{page: v.page("Log of " + runName(run)), Run: run, Badge: badgeOf(run), Attempt: attempt, Ended: run.Ended()}
+	p := logPage{page: v.page(r, "Log of "+runName(run)), Run: run, Badge: badgeOf(run), Attempt: attempt, Ended: run.Ended()}
 	p.Cursor, _ = strconv.ParseInt(q.Get("cursor"), 10, 64)
 	if p.Next = p.Cursor; attempt > 0 && p.Cursor >= 0 {
 		piece, err := v.Records.Log(r.Context(), &run, attempt, p.Cursor, logPiece)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"sort"
 	"strconv"
@@ -16,11 +17,13 @@ import (
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/access"
 	"github.com/nes-run/nes/viewer/notebook"
+	"github.com/nes-run/nes/viewer/render"
 )
 
 // runPage is the page of a run. Its parts are replaced one by one while the run goes on.
 type runPage struct {
 	page
+	Reading reading
 	Run     nes.Run
 	Attempt int // that is shown; 0 before the first
 	Newest  bool
@@ -33,12 +36,15 @@ type runPage struct {
 
 	Progress   *nes.Progress
 	Parameters []parameter
+	Before     *nes.Run // the run of the same notebook before this one
 	Labels     []string
 	Attempts   []nes.Attempt
 	Error      *nes.CellError // of the failed cell
-	FailedCell int            // -1 is none
+	Failures   []int          // failed cells
 	Outcome    *nes.Outcome
+	Recipes    []recipe
 
+	Contents []heading
 	Timing   []timed // code cells that took time
 	Slowest  []timed
 	CellTime float64 // of all cells together
@@ -52,10 +58,6 @@ type runPage struct {
 	Parts    []part
 
 	CanCancel, CanRerun bool
-}
-
-type parameter struct {
-	Name, Value, From, Type string
 }
 
 type timed struct {
@@ -90,7 +92,7 @@ func (v *viewer) run(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := v.runPage(r.Context(), run, r.URL.Query().Get("attempt"))
+	p, err := v.runPage(r, run)
 	if err != nil {
 		return err
 	}
@@ -109,8 +111,9 @@ func attemptOf(run nes.Run, query string) (int, error) {
 	return n, nil
 }
 
-func (v *viewer) runPage(ctx context.Context, run nes.Run, attempt string) (*runPage, error) {
-	n, err := attemptOf(run, attempt)
+func (v *viewer) runPage(r *http.Request, run nes.Run) (*runPage, error) {
+	ctx, q := r.Context(), r.URL.Query()
+	n, err := attemptOf(run, q.Get("attempt"))
 	if err != nil {
 		return nil, err
 	}
@@ -118,25 +121,47 @@ func (v *viewer) runPage(ctx context.Context, run nes.Run, attempt string) (*run
 	if err != nil {
 		return nil, err
 	}
-	p := &runPage{page: v.page(runName(run)), Run: run, Attempt: n, Newest: n == run.Attempt, Badge: badgeOf(run), Attempts: attempts, FailedCell: -1}
+	p := &runPage{
+		page: v.page(r, runName(run)), Reading: readingOf(q), Run: run, Attempt: n, Newest: n == run.Attempt, Badge: badgeOf(run),
+		Attempts: attempts, Labels: labelsOf(run), Outcome: outcomeOf(run, attempts, n),
+	}
+	p.Icon = p.Badge.Class
 	p.Took, p.Since, p.Live = took(run)
 	p.Stage = stageMeaning(run.Stage)
 	if run.Ended() {
 		p.Info = run.Reason.Info()
 	}
-	p.Outcome = outcomeOf(run, attempts, n)
 	p.Progress = v.progress(&run)
 	if p.Outcome != nil {
 		p.Error = p.Outcome.Error
 	}
-	p.Parameters, p.Labels = parametersOf(run), labelsOf(run)
 	caller := access.From(ctx)
 	p.CanCancel = !run.Ended() && run.CancelRequestedAt == nil && access.Authorize(caller, access.ActionCancel, &run) == nil
-	p.CanRerun = run.Ended() && access.Authorize(caller, access.ActionRerun, &run) == nil
+	p.CanRerun = access.Authorize(caller, access.ActionRerun, &run) == nil
+	p.Recipes = recipes(&run, v.base(r), caller.Name != access.Local().Name)
+	if p.Before, err = v.before(ctx, &run, nes.RunFilter{}); err != nil {
+		return nil, err
+	}
 	if err := v.addNotebook(ctx, p); err != nil {
 		return nil, err
 	}
+	p.Description = p.describe()
 	return p, v.addParts(p)
+}
+
+// describe is what a link to the page says in a chat.
+func (p *runPage) describe() string {
+	text := p.Lang.Say(p.Badge.Word)
+	if p.Run.Ended() && p.Took > 0 {
+		text += " · " + render.Seconds(p.Took)
+	}
+	for i, s := range p.Parameters {
+		if !s.Given || i == 4 {
+			break
+		}
+		text += " · " + s.Name + "=" + cutAt(s.Value, 40)
+	}
+	return text + " · " + folder(p.Run)
 }
 
 // outcomeOf returns what the attempt that is shown came to, nil while it runs.
@@ -168,6 +193,7 @@ func (v *viewer) progress(run *nes.Run) *nes.Progress {
 
 // addNotebook adds what the notebook shows. A notebook that is not there, or none, costs only itself.
 func (v *viewer) addNotebook(ctx context.Context, p *runPage) error {
+	p.Parameters = parametersOf(p.Run, nil, p.Before)
 	if p.Attempt == 0 {
 		p.Absent = "The notebook appears here when it starts."
 		if p.Run.Ended() {
@@ -184,7 +210,14 @@ func (v *viewer) addNotebook(ctx context.Context, p *runPage) error {
 		p.Title = doc.index.Title
 	}
 	p.Behind = doc.behind()
-	p.Gen, p.Cells, p.Total, p.Problems = doc.gen, doc.cells, len(doc.cells), doc.index.Problems
+	p.Gen, p.Total, p.Problems = doc.gen, len(doc.cells), doc.index.Problems
+	p.Cells = make([]cell, len(doc.cells))
+	for i, c := range doc.cells {
+		p.Cells[i] = c
+		p.Cells[i].HTML = p.Reading.cell(c.HTML)
+	}
+	p.Contents = contentsOf(doc.index)
+	p.Parameters = parametersOf(p.Run, declaredIn(doc.index), p.Before)
 	p.addTiming(doc)
 	return nil
 }
@@ -209,8 +242,8 @@ func (p *runPage) withoutNotebook(ctx context.Context, err error) error {
 func (p *runPage) addTiming(doc *document) {
 	for i := range doc.index.Cells {
 		c := &doc.index.Cells[i]
-		if c.Run.Status == notebook.Failed && p.FailedCell < 0 {
-			p.FailedCell = i
+		if c.Run.Status == notebook.Failed {
+			p.Failures = append(p.Failures, i)
 		}
 		if c.Type == "code" && c.Run.Seconds > 0 {
 			p.Timing = append(p.Timing, timed{Index: i, Seconds: c.Run.Seconds, Class: c.Run.Status, Title: firstLine(c.Source)})
@@ -237,25 +270,6 @@ func firstLine(source string) string {
 	return ""
 }
 
-func parametersOf(run nes.Run) []parameter {
-	given := run.Parameters
-	if given == nil {
-		given = run.Spec.Parameters
-	}
-	var list []parameter
-	for name, value := range given {
-		p := parameter{Name: name, Value: compact(value)}
-		for _, c := range run.Conversions {
-			if c.Name == name {
-				p.From, p.Type = compact(c.From), c.Type
-			}
-		}
-		list = append(list, p)
-	}
-	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
-	return list
-}
-
 func labelsOf(run nes.Run) []string {
 	var list []string
 	for name, value := range run.Spec.Labels {
@@ -275,9 +289,9 @@ func (p *runPage) Result() string {
 
 // addParts renders the sections that change while the run goes on.
 func (v *viewer) addParts(p *runPage) error {
-	for _, name := range []string{"head", "progress", "parameters", "results", "facts", "timing"} {
+	for _, name := range []string{"head", "progress", "parameters", "results", "facts", "timing", "contents"} {
 		var b strings.Builder
-		if err := v.pages.ExecuteTemplate(&b, "part-"+name, p); err != nil {
+		if err := v.pages[p.Lang].ExecuteTemplate(&b, "part-"+name, p); err != nil {
 			return err
 		}
 		sum := sha256.Sum256([]byte(b.String()))
@@ -299,4 +313,22 @@ func (p *runPage) State() string {
 		all = append(all, s.Version)
 	}
 	return strings.Join(all, "")
+}
+
+// Switches are the ways to read the notebook.
+func (p *runPage) Switches() []Switch {
+	attempt := ""
+	if !p.Newest {
+		attempt = strconv.Itoa(p.Attempt)
+	}
+	return p.Reading.switches(p.Base+"/runs/"+string(p.Run.ID), attempt)
+}
+
+// Follow is the query by which the page asks for what changes.
+func (p *runPage) Follow() string {
+	q := p.Reading.query(url.Values{})
+	if !p.Newest {
+		q.Set("attempt", strconv.Itoa(p.Attempt))
+	}
+	return q.Encode()
 }

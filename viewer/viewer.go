@@ -15,6 +15,7 @@ import (
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/viewer/render"
 	"github.com/nes-run/nes/viewer/web"
+	"github.com/nes-run/nes/viewer/words"
 )
 
 // Runs is what the viewer needs of the ledger.
@@ -54,6 +55,8 @@ type Options struct {
 
 	// Prefix of all addresses, such as "/nes"; empty is none. The JSON API is expected at Prefix + "/v1".
 	Prefix string
+	// PublicURL is where people reach the server, Prefix included; empty is what each request used.
+	PublicURL string
 	// SpoolDir is where notebooks that are being looked at are kept, without a name; empty is the system's temporary directory.
 	SpoolDir string
 	// MaxWait is how long a request for changes may wait for one; 0 is 25 s.
@@ -67,7 +70,7 @@ type Options struct {
 type viewer struct {
 	Options
 	documents *documents
-	pages     *template.Template
+	pages     map[words.Language]*template.Template
 	assets    map[string]web.Asset
 	stamp     string
 }
@@ -90,7 +93,10 @@ func New(o Options) http.Handler {
 	}
 	v := &viewer{Options: o}
 	v.assets, v.stamp = web.Assets()
-	v.pages = template.Must(template.New("").Funcs(v.functions()).ParseFS(web.Templates(), "*.html"))
+	v.pages = map[words.Language]*template.Template{}
+	for _, l := range words.Languages() {
+		v.pages[l] = template.Must(template.New("").Funcs(functions(l)).ParseFS(web.Templates(), "*.html"))
+	}
 	v.documents = newDocuments(o, render.New())
 	return v.routes()
 }
@@ -108,7 +114,10 @@ func (v *viewer) routes() http.Handler {
 	page("GET /{$}", v.list)
 	page("GET /runs/{id}", v.run)
 	page("GET /runs/{id}/cells", v.cells)
+	page("GET /runs/{id}/stream", v.stream)
 	page("GET /runs/{id}/log", v.logPage)
+	page("GET /runs/{id}/script", v.script)
+	page("GET /runs/{id}/again", v.again)
 	page("GET /runs/{id}/body/{attempt}/{sha}", v.body)
 	page("GET /runs/{id}/frame/{attempt}/{sha}", v.frame)
 	page("GET /runs/{id}/table/{attempt}/{sha}", v.table)
@@ -157,7 +166,8 @@ func (v *viewer) static(w http.ResponseWriter, r *http.Request) error {
 // show writes a page or a part of one. It is built before anything is sent, so that a fault in it gives an error page.
 func (v *viewer) show(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	var b strings.Builder
-	if err := v.pages.ExecuteTemplate(&b, name, data); err != nil {
+	w.Header().Add("Vary", "Accept-Language")
+	if err := v.pages[language(r)].ExecuteTemplate(&b, name, data); err != nil {
 		return fmt.Errorf("render %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -188,7 +198,7 @@ func (v *viewer) fail(w http.ResponseWriter, r *http.Request, err error) {
 		v.Log.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "code", code, "error", err)
 	}
 	appHeaders(w.Header())
-	data := errorPage{page: v.page(title), Status: status, Message: message}
+	data := errorPage{page: v.page(r, title), Status: status, Message: message}
 	if err := v.show(w, r, status, "error.html", data); err != nil {
 		http.Error(w, title, status)
 	}
@@ -206,9 +216,21 @@ type page struct {
 	Title string
 	Base  string // prefix of addresses
 	Stamp string // of the static files
+	Lang  words.Language
+	// Icon is the class of the state that the page's icon shows; empty is none.
+	Icon string
+	// Description is what a link to the page says in a chat.
+	Description string
+	// Here is the entry of the main menu that the page belongs to.
+	Here string
 }
 
-func (v *viewer) page(title string) page { return page{Title: title, Base: v.Prefix, Stamp: v.stamp} }
+func (v *viewer) page(r *http.Request, title string) page {
+	return page{Title: title, Base: v.Prefix, Stamp: v.stamp, Lang: language(r), Here: "runs"}
+}
+
+// language is the one that the reader's browser asks for.
+func language(r *http.Request) words.Language { return words.Pick(r.Header.Values("Accept-Language")) }
 
 type errorPage struct {
 	page

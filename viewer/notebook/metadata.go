@@ -97,7 +97,7 @@ func (c *Cell) setMetadata(raw json.RawMessage) {
 	f := fields(raw)
 	_ = json.Unmarshal(f["tags"], &c.Tags)
 	jupyter := fields(f["jupyter"])
-	c.SourceHidden = jupyter.flag("source_hidden") || f.flag("hide_input") || c.HasTag("hide-input") || c.HasTag("hide_input")
+	c.SourceHidden = jupyter.flag("source_hidden") || f.flag("hide_input") || c.HasTag("hide-input") || c.HasTag("hide_input") || c.HasTag("hide-cell")
 	c.OutputsHidden = c.OutputsHidden || jupyter.flag("outputs_hidden") || f.flag("collapsed") || c.HasTag("hide-output")
 	if c.RawMIME = f.text("raw_mimetype"); c.RawMIME == "" {
 		c.RawMIME = f.text("format")

@@ -14,7 +14,7 @@ func (r *Renderer) Cell(d *Document, i int) template.HTML {
 	state := d.state(c)
 	var m markup
 	m.lit(`<article`)
-	m.attr("class", strings.TrimSpace("cell "+kind(c)+" "+state.class))
+	m.attr("class", strings.Join(strings.Fields("cell "+kind(c)+" "+state.class+" "+marks(c)), " "))
 	m.attr("id", fmt.Sprintf("cell-%d", i))
 	m.attr("data-cell", fmt.Sprint(i))
 	m.attr("data-v", c.Fingerprint()+endedMark(d, c))

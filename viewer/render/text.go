@@ -80,6 +80,9 @@ func (m *markup) folded(lines []template.HTML, class string) {
 func (m *markup) pre(lines []template.HTML, class string) {
 	m.lit(`<pre`)
 	m.attr("class", "text "+class)
+	if class == "traceback" {
+		m.attr("tabindex", "0") // its long lines are scrolled, also by the keyboard
+	}
 	m.lit(">")
 	for i, l := range lines {
 		if i > 0 {

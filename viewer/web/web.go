@@ -125,7 +125,8 @@ func palette() string {
 	}
 	for n := 16; n < 256; n++ {
 		red, green, blue := colour(n)
-		fmt.Fprintf(&b, ".an-f%d{color:#%02x%02x%02x}\n", n, red, green, blue)
+		// Made darker or brighter where it could not be read on the page.
+		fmt.Fprintf(&b, ".an-f%[1]d{color:#%02[2]x%02[3]x%02[4]x;color:oklch(from #%02[2]x%02[3]x%02[4]x var(--an-l) c h)}\n", n, red, green, blue)
 	}
 	return b.String()
 }

@@ -53,7 +53,6 @@ export class Browser {
 
 /** Lists what axe-core finds serious or critical in a page. */
 export async function serious(page) {
-  await page.addInitScript(() => {});
   const results = await page.evaluate(async (source) => {
     // The page's policy refuses scripts in it, not the browser's own evaluation of this one.
     (0, eval)(source);
