@@ -72,3 +72,8 @@ bundles: ## make the browser bundles of other projects' packages anew, from the 
 .PHONY: driver-matrix
 driver-matrix: ## test the driver with every Python and papermill that installs here
 	./runner/driver/matrix.sh
+
+.PHONY: airflow-unit
+airflow-unit: build runtime ## test the Airflow provider on Airflow 3 and 2.11, with dag.test() and a real server
+	operators/airflow/test.sh airflow-3 tests -m "not real"
+	operators/airflow/test.sh airflow-2 tests -m "not real"
