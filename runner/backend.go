@@ -44,8 +44,10 @@ type Job struct {
 	Runtime   string
 	Profile   string
 	Resources nes.Resources
-	Labels    map[string]string
-	Secrets   map[string]string // resolved by the backend from references, never journalled
+	// HostNetwork asks for the network of the machine; only a profile that allows it gives it.
+	HostNetwork bool
+	Labels      map[string]string
+	Secrets     map[string]string // resolved by the backend from references, never journalled
 }
 
 // Phase of an attempt, as far as its backend sees.
@@ -66,8 +68,12 @@ type Observation struct {
 	// Started says that exec was started, so that the notebook's code may have run. An
 	// attempt of which this is surely false may be launched again without asking.
 	Started bool
-	Exit    *journal.Exit // the exit marker, where the backend can read it
-	Reason  nes.Reason    // why it does not run, where the backend knows
+	// Held says of a pending attempt that it waits its turn in the backend's own queue: no clock of its start runs.
+	Held bool
+	Exit *journal.Exit // the exit marker, where the backend can read it
+	// Reason says why it does not run, where the backend knows. It gives a pending attempt up; of one that runs
+	// it says why its end is near.
+	Reason nes.Reason
 	// Message is a sentence for people.
 	Message string
 	Since   time.Time // when it came into this phase, as far as known

@@ -31,8 +31,8 @@ const (
 // Decision is the next step of a run.
 type Decision struct {
 	Do      Action
-	Reason  nes.Reason // for ActCancel, ActEnd and ActRetry
-	Message string
+	Reason  nes.Reason    // for ActCancel, ActEnd and ActRetry
+	Message string        // of ActWait: what the attempt waits for, for people
 	Exit    *journal.Exit // for ActSave
 	At      time.Time
 }
@@ -118,8 +118,14 @@ func decideAttempt(r *nes.Run, f Facts, now time.Time) Decision {
 	if lost, ok := decideSilent(f, now); ok {
 		return lost
 	}
-	look := now.Add(f.Policy.MaxLook)
-	return Decision{Do: ActWait, At: earlier(look, earlier(silentAt(f), nextClock(r, f.Policy, now)))}
+	wait := Decision{Do: ActWait, At: earlier(now.Add(f.Policy.MaxLook), nextClock(r, f.Policy, now))}
+	if f.Seen.Phase == PhasePending {
+		wait.Message = f.Seen.Message
+	}
+	if !f.Seen.Held {
+		wait.At = earlier(wait.At, silentAt(f))
+	}
+	return wait
 }
 
 // decideAbsent: an intent whose launch never came to be is launched, unless it is not wanted
@@ -153,11 +159,14 @@ func decideOrdered(f Facts, order Order, now time.Time) Decision {
 
 // decideSilent gives an attempt up of which nothing is heard, and one that never got a place.
 func decideSilent(f Facts, now time.Time) (Decision, bool) {
-	if silentAt(f).After(now) {
+	if silentAt(f).After(now) || f.Seen.Held {
 		return Decision{}, false
 	}
 	seen := f.Seen
-	seen.Exit, seen.Reason = nil, nes.ReasonAgentLost
+	seen.Exit = nil
+	if seen.Reason == "" { // else the backend knows why
+		seen.Reason = nes.ReasonAgentLost
+	}
 	seen.Message = fmt.Sprintf("nothing was heard of the attempt for %s", f.Policy.AgentSilence)
 	if f.HeardAt.IsZero() {
 		seen.Message = fmt.Sprintf("the attempt did not report within %s", f.Policy.Placing)
@@ -173,6 +182,9 @@ func silentAt(f Facts) time.Time {
 	last, patience := f.HeardAt, f.Policy.AgentSilence
 	if last.IsZero() {
 		last, patience = f.LaunchedAt, f.Policy.Placing
+		if f.Seen.Since.After(last) { // it had to wait its turn
+			last = f.Seen.Since
+		}
 	}
 	if f.Since.After(last) {
 		last = f.Since

@@ -182,8 +182,8 @@ func (r *Reception) Exit(ctx context.Context, caller agentapi.Caller, e journal.
 	if err := r.advance(ctx, &v); err != nil {
 		return err
 	}
-	if e.Inferred {
-		e = r.conclude(ctx, &v, e)
+	if e = r.conclude(ctx, &v, e); ctx.Err() != nil {
+		return ctx.Err()
 	}
 	raw, err := json.Marshal(e)
 	if err != nil {
@@ -197,17 +197,47 @@ func (r *Reception) Exit(ctx context.Context, caller agentapi.Caller, e journal.
 	return err
 }
 
-// conclude adds what the server knows to the report of an agent that found no marker.
+// conclude adds what the server knows to the report of an agent that found no marker, and to a marker that says
+// that somebody ended the notebook whom the server did not ask to: the backend may know who.
 func (r *Reception) conclude(ctx context.Context, v *visit, e journal.Exit) journal.Exit {
-	order, _ := OrderOf(&v.run, r.c.o.Policy, r.c.o.Now())
-	seen, err := r.c.o.Backend.Observe(ctx, Ref{Run: v.run.ID, Attempt: v.run.Attempt})
-	if err != nil {
-		r.c.o.Log.Warn("attempt cannot be observed at its end", "run", v.run.ID, "error", err)
+	order, ordered := OrderOf(&v.run, r.c.o.Policy, r.c.o.Now())
+	if !e.Inferred {
+		if e.Reason != string(nes.ReasonCancelled) || ordered {
+			return e
+		}
+		if seen := r.observe(ctx, v, func(o Observation) bool { return true }); seen.Reason != "" {
+			e.Reason, e.Message = string(seen.Reason), seen.Message
+		}
+		return e
 	}
+	// The agent learns of the death at once, the backend a moment later.
+	seen := r.observe(ctx, v, func(o Observation) bool { return e.Unstarted || o.Phase != PhaseRunning })
 	if seen.Exit == nil {
 		seen.Exit = &e
 	}
 	return Conclude(seen, order, r.c.o.Now())
+}
+
+const (
+	observeFor   = 5 * time.Second
+	observeEvery = 50 * time.Millisecond
+)
+
+// observe asks the backend until enough is known, for a while at most.
+func (r *Reception) observe(ctx context.Context, v *visit, enough func(Observation) bool) Observation {
+	for end := time.Now().Add(observeFor); ; {
+		seen, err := r.c.o.Backend.Observe(ctx, Ref{Run: v.run.ID, Attempt: v.run.Attempt})
+		if err != nil {
+			r.c.o.Log.Warn("attempt cannot be observed at its end", "run", v.run.ID, "error", err)
+		}
+		if err == nil && enough(seen) || time.Now().After(end) || ctx.Err() != nil {
+			return seen
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(observeEvery):
+		}
+	}
 }
 
 // desk remembers the agents that called.
@@ -225,6 +255,24 @@ type seat struct {
 	mu    sync.Mutex
 	heard time.Time
 	told  time.Time // when other servers were last told
+	notes map[string]bool
+}
+
+// maxNotes of one attempt: more are no news.
+const maxNotes = 10
+
+// news reports whether a note is told for the first time.
+func (s *seat) news(note string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.notes[note] || len(s.notes) >= maxNotes {
+		return false
+	}
+	if s.notes == nil {
+		s.notes = map[string]bool{}
+	}
+	s.notes[note] = true
+	return true
 }
 
 func (d *desk) open(now time.Time) {

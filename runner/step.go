@@ -46,10 +46,22 @@ func (s *step) do(ctx context.Context) error {
 		}
 		if waits {
 			s.due = d.At
-			return nil
+			return s.tell(ctx, d)
 		}
 	}
 	return ctx.Err()
+}
+
+// tell notes, once, what an attempt waits for that does not start.
+func (s *step) tell(ctx context.Context, d Decision) error {
+	if d.Do != ActWait || d.Message == "" {
+		return nil
+	}
+	seat, err := s.c.desk.seat(ctx, s.c.o.Ledger, s.ref())
+	if err != nil || !seat.news(d.Message) {
+		return err
+	}
+	return s.c.o.Ledger.Note(ctx, s.run.ID, d.Message, s.now())
 }
 
 func (s *step) ref() Ref { return Ref{Run: s.run.ID, Attempt: s.run.Attempt} }
@@ -193,7 +205,7 @@ func (s *step) launch(ctx context.Context) error {
 func (s *step) create(ctx context.Context) error {
 	err := s.c.o.Backend.Launch(ctx, Job{
 		Ref: s.ref(), Token: s.c.o.Key.Token(s.ref()), Launch: LaunchOrder(&s.run, s.c.o.Policy),
-		Runtime: s.run.Spec.Runtime, Profile: s.run.Spec.Profile, Resources: resources(&s.run), Labels: s.run.Spec.Labels,
+		Runtime: s.run.Spec.Runtime, Profile: s.run.Spec.Profile, Resources: resources(&s.run), HostNetwork: s.run.Spec.HostNetwork, Labels: s.run.Spec.Labels,
 	})
 	if e, ok := errors.AsType[*nes.Error](err); ok && e.Reason != "" {
 		o := Observation{Phase: PhaseGone, Reason: e.Reason, Message: e.Message}

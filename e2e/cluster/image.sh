@@ -2,7 +2,7 @@
 # Container images with no registry and no Docker: base images are made of a Debian root file system and get the names that
 # Dockerfiles use in FROM, so that an ordinary Dockerfile builds unchanged. Needs root on Debian 12.
 #
-#   image.sh nes [TAG]                   build NES's own three from deploy/docker: docker.io/nes/{server,agent,notebook}:TAG (dev)
+#   image.sh nes [TAG [IMAGES]]          build NES's own from deploy/docker: docker.io/nes/{agent,server,notebook}:TAG (dev)
 #   image.sh build NAME CONTEXT [FLAGS]  build CONTEXT/Dockerfile; FLAGS go to `buildah build` (-f FILE, --target, --build-arg, -v)
 #   image.sh save NAME FILE.tar          write a docker archive
 #   image.sh load NAME...                save and import into the running cluster; pods use the same NAME, imagePullPolicy IfNotPresent
@@ -102,9 +102,9 @@ build() {
 # The Go stages take modules and compiled packages from this machine's caches; nothing of them is kept in the image.
 nes() {
 	base
-	local tag=${1:-dev} i caches=(-v "$(go env GOMODCACHE):/go/pkg/mod" -v "$(go env GOCACHE):/root/.cache/go-build")
-	for i in agent server notebook; do
-		build "docker.io/nes/$i:$tag" "$ROOT" -f "$ROOT/deploy/docker/$i.Dockerfile" --timestamp 0 "${caches[@]}" >/dev/null
+	local tag=${1:-dev} i images=(${2:-agent server notebook}) caches=(-v "$(go env GOMODCACHE):/go/pkg/mod" -v "$(go env GOCACHE):/root/.cache/go-build")
+	for i in "${images[@]}"; do
+		build "docker.io/nes/$i:$tag" "$ROOT" -f "$ROOT/deploy/docker/$i.Dockerfile" --timestamp 0 --build-arg "TARGETARCH=$(go env GOARCH)" "${caches[@]}" >/dev/null
 		echo "docker.io/nes/$i:$tag"
 	done
 }
@@ -125,7 +125,7 @@ load() {
 
 case "${1:-}" in
 base) base ;;
-nes) nes "${2:-}" ;;
+nes) shift; nes "$@" ;;
 build) conf; shift; build "$@" ;;
 save) save "$2" "$3" ;;
 load) shift; load "$@" ;;

@@ -85,7 +85,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	// Listening comes first, so that a port that is taken is known before anything is opened;
 	// connections wait until the handler is there.
-	l, err := a.listen(ctx, a.o.Config.Addr)
+	l, err := a.listen(ctx, a.o.Config.Addr, "NES_ADDR")
 	if err != nil {
 		return err
 	}
@@ -115,10 +115,10 @@ func (a *App) own() error {
 	return nil
 }
 
-func (a *App) listen(ctx context.Context, addr string) (net.Listener, error) {
+func (a *App) listen(ctx context.Context, addr, variable string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, nes.Errorf(nes.CodeInvalid, "listen on %s: %w: set NES_ADDR to an address that is free", addr, cause(err))
+		return nil, nes.Errorf(nes.CodeInvalid, "listen on %s: %w: set %s to an address that is free", addr, cause(err), variable)
 	}
 	a.later("listener", func(context.Context) error {
 		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
@@ -183,11 +183,7 @@ func (a *App) Addr() string { return a.listener.Addr().String() }
 
 // local is the address by which this machine reaches the server.
 func (a *App) local() string {
-	host, port, _ := net.SplitHostPort(a.Addr()) // the system's own form
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return "http://" + net.JoinHostPort(host, port) + a.o.Config.URLPrefix
+	return "http://" + onThisMachine(a.Addr()) + a.o.Config.URLPrefix
 }
 
 // URL is the address by which people reach the server.

@@ -3,14 +3,12 @@ package app
 import (
 	"context"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/nes-run/nes/internal/intake"
 	"github.com/nes-run/nes/internal/ledger"
 	"github.com/nes-run/nes/runner"
 	"github.com/nes-run/nes/runner/agentapi"
-	"github.com/nes-run/nes/runner/local"
 	"github.com/nes-run/nes/runner/record"
 	"github.com/nes-run/nes/storage"
 	"github.com/nes-run/nes/viewer/notebook"
@@ -24,21 +22,21 @@ func (a *App) execute(ctx context.Context, led *ledger.Ledger, bucket storage.Bu
 	if a.o.Passive {
 		return records, func() {}, nil
 	}
-	key, err := runner.LoadKey(filepath.Join(a.o.Config.DataDir, "agent.key"))
+	key, err := runner.LoadKey(a.o.Config.AgentKeyFile)
 	if err != nil {
 		return nil, nil, err
 	}
-	l, err := a.listen(ctx, "127.0.0.1:0")
+	l, err := a.listen(ctx, a.o.Config.AgentAddr, "NES_AGENT_ADDR")
 	if err != nil {
 		return nil, nil, err
 	}
-	backend, err := a.backend("http://" + l.Addr().String())
+	backend, err := a.backend(l.Addr().String(), key)
 	if err != nil {
 		return nil, nil, err
 	}
 	controller := runner.NewController(runner.Options{
 		Ledger: led, Sources: in, Journals: records, Records: records, Backend: backend, Key: key, Log: a.log,
-		Limits: a.limits(), HeardEvery: heardEvery(led), Policy: runner.Policy{Timeout: time.Duration(a.o.Config.Site.Timeout)},
+		Limits: a.limits(), HeardEvery: heardEvery(led), Policy: a.policy(),
 	})
 	if err := a.control(ctx, led, controller); err != nil {
 		return nil, nil, err
@@ -63,19 +61,6 @@ func (a *App) limits() runner.Limits {
 		}
 	}
 	return l
-}
-
-// backend runs attempts on this machine. It tells agents that an earlier server left behind where this one is.
-func (a *App) backend(server string) (runner.Backend, error) {
-	c := a.o.Config
-	o := local.Options{Dir: filepath.Join(c.DataDir, "attempts"), Server: server, Python: c.Python, Runtimes: map[string]string{}, Log: a.log}
-	for _, r := range c.Site.Runtimes {
-		o.Runtimes[r.Name] = r.Python
-		if r.Default {
-			o.Python = r.Python
-		}
-	}
-	return local.New(o)
 }
 
 // indexer makes the viewer's index of a notebook when it is stored, so that its page opens at once.

@@ -7,53 +7,85 @@ import (
 	"strings"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/allowance"
+	"github.com/nes-run/nes/internal/config"
 )
 
-// offer is what this server can do for a run: the names that its administrator chose, and what
-// its backend, the processes of this machine, cannot do.
-type offer struct{ runtimes, profiles []string }
+// offer is what this server can do for a run: the names that its administrator chose, and what its backend can and cannot do.
+type offer struct {
+	runtimes, profiles []string
+	pods               bool
+	allowances         map[string]allowance.Profile // by name; "" is for runs that name none
+}
 
 func (a *App) offer() offer {
-	var o offer
+	o := offer{pods: a.o.Config.Backend == config.Kubernetes, allowances: map[string]allowance.Profile{"": {}}}
 	for _, r := range a.o.Config.Site.Runtimes {
 		o.runtimes = append(o.runtimes, r.Name)
 	}
 	for _, p := range a.o.Config.Site.Profiles {
 		o.profiles = append(o.profiles, p.Name)
+		o.allowances[p.Name] = p
 	}
 	return o
 }
 
+// refusals collects what a submission would not get.
+type refusals []nes.Problem
+
+func (r *refusals) add(field string, asked bool, message string) {
+	if asked {
+		*r = append(*r, nes.Problem{Field: field, Message: message})
+	}
+}
+
 // refuse lists what spec asks for and would not get. What is empty, zero or false asks for nothing.
 func (o offer) refuse(spec *nes.Spec) []nes.Problem {
-	var problems []nes.Problem
-	refuse := func(field string, asked bool, message string) {
-		if asked {
-			problems = append(problems, nes.Problem{Field: field, Message: message})
-		}
-	}
-	refuse("runtime", !known(spec.Runtime, o.runtimes), unknown("runtime", spec.Runtime, o.runtimes))
-	refuse("profile", !known(spec.Profile, o.profiles), unknown("profile", spec.Profile, o.profiles))
-	refuse("host_network", spec.HostNetwork,
-		"is not offered here: notebooks are processes of the server's machine and use its network as it is; leave it out")
-	if r := spec.Resources; r != nil {
-		const cannot = "cannot be held here: notebooks are processes of the server's machine and share all of it; leave it out"
-		refuse("resources.cpu", r.CPU != "", cannot)
-		refuse("resources.memory", r.Memory != "", cannot)
-		refuse("resources.disk", r.Disk != "", cannot)
-		refuse("resources.gpu", r.GPU != 0, cannot)
-		refuse("resources.size", r.Size != "", cannot)
+	var r refusals
+	r.add("runtime", !known(spec.Runtime, o.runtimes), unknown("runtime", spec.Runtime, o.runtimes))
+	r.add("profile", !known(spec.Profile, o.profiles), unknown("profile", spec.Profile, o.profiles))
+	if o.pods {
+		o.refusePod(&r, spec)
+	} else {
+		refuseProcess(&r, spec)
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Secrets)) {
-		refuse("secrets."+name, true, "is not offered here: this server keeps no secrets; let the notebook read it from where the server's user may")
+		r.add("secrets."+name, true, "is not offered here: this server keeps no secrets; let the notebook read it from where the server's user may")
 	}
-	if r := spec.Retry; r != nil {
-		refuse("retry.memory_factor", r.MemoryFactor != 0 && r.MemoryFactor != 1,
+	r.add("callback_url", spec.CallbackURL != "",
+		"is not offered here: wait for the end with GET /v1/runs/{id}?wait=25s, or follow GET /v1/runs/{id}/events")
+	return r
+}
+
+// refusePod refuses what the profile does not allow a pod.
+func (o offer) refusePod(r *refusals, spec *nes.Spec) {
+	profile, ok := o.allowances[spec.Profile]
+	if !ok {
+		return // said already
+	}
+	r.add("host_network", spec.HostNetwork && !profile.HostNetwork, "is not allowed by this profile; leave it out, or name a profile that allows it")
+	if spec.Resources != nil {
+		_, problems := profile.Grant(*spec.Resources)
+		*r = append(*r, problems...)
+	}
+}
+
+// refuseProcess refuses what a process of this machine cannot be given.
+func refuseProcess(r *refusals, spec *nes.Spec) {
+	r.add("host_network", spec.HostNetwork,
+		"is not offered here: notebooks are processes of the server's machine and use its network as it is; leave it out")
+	if res := spec.Resources; res != nil {
+		const cannot = "cannot be held here: notebooks are processes of the server's machine and share all of it; leave it out"
+		r.add("resources.cpu", res.CPU != "", cannot)
+		r.add("resources.memory", res.Memory != "", cannot)
+		r.add("resources.disk", res.Disk != "", cannot)
+		r.add("resources.gpu", res.GPU != 0, cannot)
+		r.add("resources.size", res.Size != "", cannot)
+	}
+	if p := spec.Retry; p != nil {
+		r.add("retry.memory_factor", p.MemoryFactor != 0 && p.MemoryFactor != 1,
 			"is not offered here: notebooks share the memory of the server's machine, so there is none to multiply; leave it out")
 	}
-	refuse("callback_url", spec.CallbackURL != "",
-		"is not offered here: wait for the end with GET /v1/runs/{id}?wait=25s, or follow GET /v1/runs/{id}/events")
-	return problems
 }
 
 func known(name string, offered []string) bool { return name == "" || slices.Contains(offered, name) }

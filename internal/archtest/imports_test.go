@@ -23,12 +23,13 @@ var layers = []struct {
 	{"ports and formats", []string{
 		"storage", "runner/journal", "runner/agentapi", "internal/jsonspan", "internal/nbformat", "internal/service", "internal/redact", "internal/strictjson",
 		"internal/parameters", "internal/bundle", "internal/nearest", "viewer/notebook", "viewer/web", "viewer/words", "api/problem", "internal/access", "runner/driver", "internal/worktree",
+		"internal/allowance",
 	}},
 	{"engines", []string{
 		"gitsource", "internal/intake", "internal/ledger", "runner", "runner/reduce", "runner/executor",
 		"runner/agent", "runner/record", "api/client", "viewer/render", "internal/config",
 	}},
-	{"adapters", []string{"api", "viewer", "storage/file", "storage/gcs", "runner/local"}},
+	{"adapters", []string{"api", "viewer", "storage/file", "storage/gcs", "runner/local", "runner/kube"}},
 	{"wiring", []string{"internal/app"}},
 	{"commands", []string{"cmd/nes", "cmd/nes-agent"}},
 }
@@ -58,6 +59,7 @@ var owners = map[string][]string{
 	"github.com/microcosm-cc/":               {"viewer/render"},
 	"github.com/kelseyhightower":             {"internal/config"},
 	"github.com/spf13/cobra":                 {"cmd/nes"},
+	"k8s.io/":                                {"runner/kube"},
 	"github.com/stretchr/testify":            {},
 	"github.com/getkin/kin-openapi":          {},
 	"github.com/rogpeppe/go-internal":        {},
@@ -65,7 +67,7 @@ var owners = map[string][]string{
 
 // thin lists what must stay small: the agent goes into every pod.
 var neverReaches = map[string][]string{
-	"cmd/nes-agent": {module + "/gitsource", module + "/storage/", module + "/internal/ledger", module + "/viewer", "github.com/labstack/echo", "modernc.org/sqlite", "github.com/jackc/pgx"},
+	"cmd/nes-agent": {module + "/gitsource", module + "/storage/", module + "/internal/ledger", module + "/viewer", "github.com/labstack/echo", "modernc.org/sqlite", "github.com/jackc/pgx", "k8s.io/"},
 	"api/client":    {"github.com/labstack/echo"},
 	"viewer":        {"github.com/labstack/echo", "modernc.org/sqlite"},
 }

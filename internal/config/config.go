@@ -26,7 +26,7 @@ type Config struct {
 	DataDir   string `envconfig:"DATA_DIR" shown:"~/.local/share/nes" desc:"Directory of everything that is kept on this machine. One process owns it at a time. XDG_DATA_HOME moves the default."`
 	Ledger    string `envconfig:"LEDGER" shown:"sqlite below the data directory" desc:"Database of runs: sqlite:///var/lib/nes/ledger.db, or postgres://user:password@host/database for several servers; see docs/ledger.md."`
 	Bucket    string `envconfig:"BUCKET" shown:"file below the data directory" desc:"Where notebooks are stored: file:///var/lib/nes/bucket or gs://bucket/prefix; see docs/storage.md."`
-	Backend   string `envconfig:"BACKEND" default:"local" desc:"What executes notebooks: local, as processes on this machine."`
+	Backend   string `envconfig:"BACKEND" default:"local" desc:"What executes notebooks: local, as processes on this machine, or kubernetes, as pods; see docs/kubernetes.md."`
 	File      string `envconfig:"CONFIG" desc:"YAML file with runtimes, profiles and tokens; see below."`
 	Python    string `envconfig:"PYTHON" shown:"python3 on PATH" desc:"Python interpreter that has papermill and a kernel, for runs that name no runtime."`
 	Server    string `envconfig:"SERVER" desc:"Address of the server that commands talk to, such as https://nes.example.com. Unset, they use the server that owns the data directory, or run notebooks themselves."`
@@ -40,7 +40,13 @@ type Config struct {
 	FetchKnownHosts string   `envconfig:"FETCH_SSH_KNOWN_HOSTS" desc:"File of SSH host keys, as ssh-keyscan prints them; a host that is not in it is refused."`
 	AllowedHosts    []string `envconfig:"ALLOWED_HOSTS" desc:"Further names by which a server without tokens may be addressed."`
 
-	MaxRunning int    `envconfig:"MAX_RUNNING" shown:"number of cores" desc:"Notebooks that run at once; further ones wait their turn."`
+	AgentAddr     string `envconfig:"AGENT_ADDR" shown:"loopback; :8081 for pods" desc:"Where the server listens for the agents that stand beside notebooks: host and port."`
+	AgentURL      string `envconfig:"AGENT_URL" desc:"Address by which agents in pods reach the server, such as http://nes-agents.nes:8081. Needed for kubernetes."`
+	AgentImage    string `envconfig:"AGENT_IMAGE" desc:"Image of nes-agent, which goes into every pod. Needed for kubernetes."`
+	AgentKeyFile  string `envconfig:"AGENT_KEY_FILE" shown:"agent.key in the data directory" desc:"File with the 32 bytes from which agents' tokens are made. Servers that share a ledger share it."`
+	KubeNamespace string `envconfig:"KUBE_NAMESPACE" shown:"the kubeconfig's, or the server's own" desc:"Namespace of pods whose profile names none. The cluster is the one that KUBECONFIG names, or the one around the server."`
+
+	MaxRunning int    `envconfig:"MAX_RUNNING" shown:"number of cores; 100 for pods" desc:"Notebooks that run at once; further ones wait their turn."`
 	Insecure   bool   `envconfig:"INSECURE" default:"false" desc:"Let everyone who reaches the server do everything, without tokens. Only behind something that signs people in."`
 	LogLevel   string `envconfig:"LOG_LEVEL" default:"info" desc:"Least level that is logged: debug, info, warn or error."`
 	LogFormat  string `envconfig:"LOG_FORMAT" default:"text" desc:"Form of the log on standard error: text or json."`
@@ -113,9 +119,14 @@ func (c Config) withDefaults() (Config, []nes.Problem) {
 	c.Ledger = or(c.Ledger, "sqlite://"+filepath.Join(c.DataDir, "ledger.db"))
 	c.Bucket = or(c.Bucket, "file://"+filepath.Join(c.DataDir, "bucket"))
 	c.Backend = or(c.Backend, "local")
+	if c.Backend == Kubernetes {
+		c = c.forPods()
+	}
 	c.LogLevel = or(c.LogLevel, "info")
 	c.LogFormat = or(c.LogFormat, "text")
 	c.MaxRunning = or(c.MaxRunning, runtime.GOMAXPROCS(0))
+	c.AgentAddr = or(c.AgentAddr, "127.0.0.1:0")
+	c.AgentKeyFile = or(c.AgentKeyFile, filepath.Join(c.DataDir, "agent.key"))
 	return c, problems
 }
 

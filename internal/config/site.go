@@ -13,6 +13,7 @@ import (
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/access"
+	"github.com/nes-run/nes/internal/allowance"
 )
 
 // Site is the YAML file: what an administrator offers, and to whom.
@@ -25,17 +26,10 @@ type Site struct {
 }
 
 // Runtime is a named environment that notebooks run in.
-type Runtime struct {
-	Name    string `yaml:"name"`
-	Python  string `yaml:"python"`  // interpreter that has papermill and the kernels
-	Default bool   `yaml:"default"` // for runs that name no runtime
-}
+type Runtime = allowance.Runtime
 
 // Profile is a named allowance.
-type Profile struct {
-	Name       string `yaml:"name"`
-	MaxRunning int    `yaml:"max_running"` // of its runs at once; 0 is no limit of its own
-}
+type Profile = allowance.Profile
 
 // duration is nes.Duration in YAML.
 type duration nes.Duration
@@ -107,8 +101,11 @@ func (s Site) validate() error {
 	add := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	names, defaults := map[string]bool{}, 0
 	for i, r := range s.Runtimes {
-		if r.Name == "" || r.Python == "" || names[r.Name] {
-			add("runtimes[%d]: a name of its own and a python are needed", i)
+		if r.Name == "" || names[r.Name] {
+			add("runtimes[%d]: a name of its own is needed", i)
+		}
+		for _, problem := range r.Problems() {
+			add("runtimes[%d]: %s", i, problem)
 		}
 		names[r.Name] = true
 		defaults += count(r.Default)
@@ -120,6 +117,9 @@ func (s Site) validate() error {
 	for i, p := range s.Profiles {
 		if p.Name == "" || names[p.Name] || p.MaxRunning < 0 {
 			add("profiles[%d]: a name of its own is needed, and a max_running that is not negative", i)
+		}
+		for _, problem := range p.Problems() {
+			add("profiles[%d]: %s", i, problem)
 		}
 		names[p.Name] = true
 	}

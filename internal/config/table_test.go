@@ -22,7 +22,12 @@ func TestEveryVariableAlone(t *testing.T) {
 		"NES_DATA_DIR":              {dir, "", ""},
 		"NES_LEDGER":                {"sqlite:///x/l.db", "sqlite://l.db", "is not supported"},
 		"NES_BUCKET":                {"gs://team-b/nes", "gs://b", "names no bucket"},
-		"NES_BACKEND":               {"local", "docker", "it may be local"},
+		"NES_BACKEND":               {"local", "docker", "it may be local or kubernetes"},
+		"NES_AGENT_ADDR":            {"127.0.0.1:8081", ":agent", "write host and port"},
+		"NES_AGENT_URL":             {"http://nes-agents.nes:8081", "nes-agents:8081", "is no address"},
+		"NES_AGENT_IMAGE":           {"registry.example.com/nes/agent:1", "", ""},
+		"NES_AGENT_KEY_FILE":        {key, "", ""},
+		"NES_KUBE_NAMESPACE":        {"notebooks", "Note_books", "is no namespace"},
 		"NES_CONFIG":                {site, missing, "no such file"},
 		"NES_PYTHON":                {"/opt/python", "", ""},
 		"NES_SERVER":                {"unix:///run/nes.sock", "https://h/?a=b", "is no address"},
@@ -80,7 +85,7 @@ func TestSiteErrorsNameTheirLine(t *testing.T) {
 		"profiles:\n - name: a\n\ntimeout: -5s\n":                    `line 4: "-5s" is not between 0 and ten years`,
 		"profiles:\n - {name: a}\n - {name: a}\n":                    "profiles[1]: a name of its own",
 		"profiles:\n - {name: a, max_running: -1}\n":                 "profiles[0]",
-		"runtimes:\n - {name: a}\n - {python: /x}\n":                 "runtimes[0]: a name of its own and a python are needed; runtimes[1]",
+		"runtimes:\n - {name: a}\n - {python: /x}\n":                 "runtimes[0]: an image (or, for notebooks as processes of this machine, a python) is needed; runtimes[1]",
 		"timeout: 1h\n" + strings.Repeat("#", 1<<20) + "\nnope: 1\n": "is larger than 1048576 bytes",
 	} {
 		path := write(t, file)

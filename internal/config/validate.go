@@ -23,7 +23,8 @@ func (c Config) validate() []nes.Problem {
 	v.addr("NES_ADDR", c.Addr)
 	v.ledgerURL("NES_LEDGER", c.Ledger)
 	v.bucketURL("NES_BUCKET", c.Bucket)
-	v.oneOf("NES_BACKEND", c.Backend, "local")
+	v.oneOf("NES_BACKEND", c.Backend, Local, Kubernetes)
+	v.pods(c)
 	v.webURL("NES_SERVER", c.Server, "http", "https", "unix")
 	v.webURL("NES_PUBLIC_URL", c.PublicURL, "http", "https")
 	v.check(c.URLPrefix == "" || strings.HasPrefix(c.URLPrefix, "/") && !strings.HasSuffix(c.URLPrefix, "/") && !strings.ContainsAny(c.URLPrefix, "?# "),

@@ -150,17 +150,28 @@ func (a *attendant) run(ctx context.Context) error {
 	defer v.Close()
 	if !v.Begun() {
 		err := a.begin(ctx, v)
-		if e, ok := errors.AsType[*nes.Error](err); ok && e.Reason != "" {
-			return a.config.Client.Exit(ctx, journal.Exit{
-				V: journal.Version, Reason: string(e.Reason), Message: err.Error(), Code: -1,
-				At: float64(time.Now().UnixMicro()) / 1e6, Inferred: true, Unstarted: true,
-			})
+		if final(err) {
+			return reportUnstarted(ctx, a.config, err)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return Watch(ctx, a.config)
+}
+
+// final reports whether an error says that the attempt can never start.
+func final(err error) bool {
+	e, ok := errors.AsType[*nes.Error](err)
+	return ok && e.Reason != ""
+}
+
+// reportUnstarted tells the server why exec was not started.
+func reportUnstarted(ctx context.Context, c Config, why error) error {
+	return c.Client.Exit(ctx, journal.Exit{
+		V: journal.Version, Reason: string(nes.ReasonOf(why)), Message: why.Error(), Code: -1,
+		At: float64(time.Now().UnixMicro()) / 1e6, Inferred: true, Unstarted: true,
+	})
 }
 
 // begin fetches and starts exec, unless the attempt is to end already.

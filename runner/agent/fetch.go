@@ -29,6 +29,8 @@ type Config struct {
 	Limits bundle.Limits
 	// Finish, when closed, means that the attempt must end: send what there is and go.
 	Finish <-chan struct{}
+	// Disk is how much the notebook may write; the zero value is not looked at.
+	Disk Disk
 	// Died, when closed, means that exec has died, for whoever knows it better than by the lock; nil is never.
 	Died <-chan struct{}
 }

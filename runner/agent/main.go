@@ -19,8 +19,10 @@ import (
 )
 
 const usage = `usage:
-  nes-agent fetch  -server URL -run ID -attempt N -token-file FILE DIR   put tree and launch order into the work volume
-  nes-agent watch  -server URL -run ID -attempt N -token-file FILE DIR   relay journal and files until the notebook has ended
+  nes-agent fetch  -server URL -run ID -attempt N -token-file FILE [-install FILE] [-home DIR] DIR
+                                                                         put tree and launch order into the work volume
+  nes-agent watch  -server URL -run ID -attempt N -token-file FILE [-disk BYTES] [-tmp DIR] DIR
+                                                                         relay journal and files until the notebook has ended
   nes-agent exec   [-python PROGRAM] [-cache DIR] DIR                    execute the notebook of the work volume
   nes-agent attend DIR                                                   all of it, for an attempt on this machine
 `
@@ -66,9 +68,9 @@ func dispatch(command string, args []string, log *slog.Logger) error {
 		}
 		defer c.Client.Close()
 		if command == "fetch" {
-			return Fetch(context.Background(), c)
+			return fetchInPod(c, f)
 		}
-		return Watch(context.Background(), c)
+		return watchInPod(c, f)
 	}
 	return errUsage
 }
@@ -83,6 +85,8 @@ type flags struct {
 	server, serverFile, run, tokenFile string
 	attempt                            int
 	python, cache                      string
+	install, home, tmp                 string
+	disk                               int64
 }
 
 func parse(command string, args []string) (flags, string, error) {
@@ -96,6 +100,10 @@ func parse(command string, args []string) (flags, string, error) {
 	set.StringVar(&f.tokenFile, "token-file", "", "file that holds the attempt's token")
 	set.StringVar(&f.python, "python", "", "interpreter that has papermill")
 	set.StringVar(&f.cache, "cache", "", "directory for the driver's files")
+	set.StringVar(&f.install, "install", "", "file that this program is copied to")
+	set.StringVar(&f.home, "home", "", "directory to be made for the notebook's user")
+	set.Int64Var(&f.disk, "disk", 0, "bytes that the notebook may write; 0 is not looked at")
+	set.StringVar(&f.tmp, "tmp", "", "directory beside the volume that counts too")
 	if err := set.Parse(args); err != nil {
 		return f, "", errors.Join(errUsage, err)
 	}

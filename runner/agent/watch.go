@@ -21,9 +21,12 @@ func Watch(ctx context.Context, c Config) error {
 		return err
 	}
 	defer v.Close()
-	w := &watcher{c: c, v: v, sent: map[string]bool{}}
+	w := &watcher{c: c, v: v, sent: map[string]bool{}, disk: make(chan journal.Control, 1)}
 	died, quit := make(chan struct{}), make(chan struct{})
 	defer close(quit)
+	looking, enough := context.WithCancel(ctx)
+	defer enough()
+	go w.watchDisk(looking)
 	go func() {
 		defer close(died)
 		v.waitDeath(quit)
@@ -45,6 +48,7 @@ type watcher struct {
 	sent   map[string]bool
 	told   journal.Control // what exec was told
 	full   bool            // the server takes no more of the journal
+	disk   chan journal.Control
 	pace   time.Duration
 }
 
@@ -67,6 +71,10 @@ func (w *watcher) follow(ctx context.Context, died <-chan struct{}) error {
 			return nil
 		case <-w.c.Finish:
 			return nil
+		case order := <-w.disk:
+			if err := w.tell(order); err != nil {
+				return err
+			}
 		case <-time.After(w.pace):
 		}
 	}
