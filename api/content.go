@@ -60,7 +60,7 @@ func (s *Server) notebook(c echo.Context) error {
 		etag := strconv.Quote(string(run.ID) + "." + strconv.Itoa(attempt))
 		h.Set("ETag", etag)
 		h.Set("Cache-Control", "private, no-cache")
-		if c.Request().Header.Get("If-None-Match") == etag {
+		if matches(c.Request().Header.Get("If-None-Match"), etag) {
 			return c.NoContent(http.StatusNotModified)
 		}
 	}

@@ -100,6 +100,9 @@ func (s *Server) logAccess(r *http.Request, x *exchange, out *answer) {
 // handleError is where every error of a handler becomes an answer.
 func (s *Server) handleError(err error, c echo.Context) {
 	r, x := c.Request(), exchangeOf(c.Request().Context())
+	if _, ok := errors.AsType[*echo.HTTPError](err); ok {
+		err = s.nothing(c) // the router found no handler, as of another method on a path that ends in "*"
+	}
 	x.err = err
 	// What went wrong because the caller went away is told to nobody.
 	x.gone = r.Context().Err() != nil && problem.Status(nes.CodeOf(err)) >= http.StatusInternalServerError

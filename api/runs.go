@@ -192,15 +192,15 @@ func (s *Server) get(c echo.Context) error {
 	case version > 0:
 		moved = func(now *nes.Run) bool { return now.Version != version }
 	case known != "":
-		moved = func(now *nes.Run) bool { return tag(now) != known }
+		moved = func(now *nes.Run) bool { return !matches(known, tag(now)) }
 	}
 	if wait > 0 && !run.Ended() {
 		if run, err = s.await(c.Request().Context(), run, wait, moved); err != nil {
 			return err
 		}
 	}
-	if known != "" && tag(&run) == known {
-		c.Response().Header().Set("ETag", known)
+	if matches(known, tag(&run)) {
+		c.Response().Header().Set("ETag", tag(&run))
 		return c.NoContent(http.StatusNotModified)
 	}
 	return s.show(c, http.StatusOK, run)
@@ -208,6 +208,17 @@ func (s *Server) get(c echo.Context) error {
 
 // tag is the entity tag of a run.
 func tag(run *nes.Run) string { return fmt.Sprintf("%q", fmt.Sprint(run.Version)) }
+
+// matches reports whether an If-None-Match names a tag. Proxies that compress weaken the tags that they pass on.
+func matches(header, tag string) bool {
+	for given := range strings.SplitSeq(header, ",") {
+		given = strings.TrimSpace(given)
+		if given == "*" || strings.TrimPrefix(given, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
 
 // show answers with a run.
 func (s *Server) show(c echo.Context, status int, run nes.Run) error {
@@ -238,6 +249,9 @@ func (s *Server) find(c echo.Context, a access.Action, q *query) (nes.Run, error
 		return nes.Run{}, access.NotFound(id)
 	}
 	run, err := s.o.Ledger.Run(ctx, id)
+	if nes.CodeOf(err) == nes.CodeNotFound {
+		return nes.Run{}, access.NotFound(id) // in the words that are used of what the caller may not know of
+	}
 	if err != nil {
 		return nes.Run{}, err
 	}

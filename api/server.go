@@ -188,7 +188,7 @@ func (s *Server) takes(path string) (methods []string) {
 		pattern := strings.Split(r.path, "/")
 		fits := len(pattern) == len(parts) || pattern[len(pattern)-1] == "*" && len(parts) > len(pattern)
 		for i := 0; fits && i < len(pattern); i++ {
-			fits = pattern[i] == parts[i] || pattern[i] == ":id" || pattern[i] == "*"
+			fits = pattern[i] == parts[i] || (pattern[i] == ":id" || pattern[i] == "*") && parts[i] != ""
 		}
 		if fits {
 			methods = append(methods, r.method)
