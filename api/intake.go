@@ -32,7 +32,7 @@ func (s *Server) inspect(c echo.Context) error {
 		return err
 	}
 	defer release()
-	found, err := s.o.Intake.Inspect(ctx, body.InputURL)
+	found, err := s.o.Intake.Inspect(ctx, access.From(ctx).Team, body.InputURL)
 	if err != nil {
 		return err
 	}

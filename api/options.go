@@ -72,7 +72,7 @@ type Live interface {
 
 // Intake looks into notebooks and takes working trees.
 type Intake interface {
-	Inspect(ctx context.Context, inputURL string) (intake.Inspection, error)
+	Inspect(ctx context.Context, team, inputURL string) (intake.Inspection, error)
 	Upload(ctx context.Context, r io.Reader) (sha256 string, err error)
 }
 

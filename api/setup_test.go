@@ -306,7 +306,7 @@ func (s *shelf) OpenFile(_ context.Context, _ *nes.Run, _ int, name string) (nes
 // desk stands for the intake, which has tests of its own.
 type desk struct{}
 
-func (*desk) Inspect(_ context.Context, url string) (intake.Inspection, error) {
+func (*desk) Inspect(_ context.Context, _, url string) (intake.Inspection, error) {
 	if strings.Contains(url, "missing") {
 		return intake.Inspection{}, nes.Fail(nes.ReasonSourceNotFound, "there is no notebook at %s", url)
 	}

@@ -56,8 +56,9 @@ type Address struct {
 	SHA256, Base string
 	Dirty        bool
 
-	web   string // base of the repository's pages, such as https://github.com/acme/reports
-	style style  // how the host writes addresses of its pages
+	login *Credential // of the team that asks; nil is none
+	web   string      // base of the repository's pages, such as https://github.com/acme/reports
+	style style       // how the host writes addresses of its pages
 }
 
 // maxAddress bounds the length of an address in bytes.
@@ -79,9 +80,10 @@ func Parse(raw string) (Address, error) {
 	return a, nil
 }
 
-// RepositoryHash names the repository in bucket keys.
+// RepositoryHash names the repository in bucket keys. A repository that is reached by a credential has a name for
+// those who share the credential: a bundle that one team may read is not found by another.
 func (a Address) RepositoryHash() string {
-	sum := sha256.Sum256([]byte(a.Repository))
+	sum := sha256.Sum256([]byte(a.Repository + a.login.scope()))
 	return hex.EncodeToString(sum[:16])
 }
 

@@ -71,7 +71,7 @@ func carryOut(o order) (rep report) {
 	if err == nil {
 		return rep
 	}
-	failure, _ := errors.AsType[*nes.Error](classify(o.Repository, err))
+	failure, _ := errors.AsType[*nes.Error](o.Login.explain(o.Repository, err))
 	rep = report{Reason: failure.Reason, Message: failure.Message}
 	if failure.Err != nil {
 		rep.Cause = failure.Err.Error()
@@ -129,7 +129,7 @@ func noCommit(o order) error {
 }
 
 func fetchOnce(ctx context.Context, o order, t try, store *filesystem.Storage) error {
-	r, err := openRemote(o.URL, o.SSH, o.Reach, o.Limits)
+	r, err := openRemote(o.URL, logins{http: o.Login, ssh: o.SSH}, o.Reach, o.Limits)
 	if err != nil {
 		return err
 	}

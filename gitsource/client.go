@@ -13,7 +13,9 @@ import (
 type Options struct {
 	Limits Limits
 	Reach
-	SSH SSH
+	SSH SSH // for every team, where no credential is closer
+	// Credentials of private repositories: see [Client.For].
+	Credentials []Credential
 	// FileRoots are the directories below which file:// addresses may be read. None by default.
 	FileRoots []string
 	// Command starts the process that fetches: it must call [ChildMain]. Empty is this program with the argument "fetch-child".
@@ -65,14 +67,18 @@ type Resolved struct {
 func (c *Client) Resolve(ctx context.Context, a Address) (Resolved, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.Limits.ListTime)
 	defer cancel()
-	adv, err := c.list(ctx, a)
+	login, err := a.httpLogin()
 	if err != nil {
 		return Resolved{}, classify(a.Repository, err)
+	}
+	adv, err := c.list(ctx, a, login)
+	if err != nil {
+		return Resolved{}, login.explain(a.Repository, err)
 	}
 	return resolve(a, adv, c.options.Limits.History)
 }
 
-func (c *Client) list(ctx context.Context, a Address) (*advertisement, error) {
+func (c *Client) list(ctx context.Context, a Address, login *httpLogin) (*advertisement, error) {
 	if strings.HasPrefix(a.CloneURL, "file://") {
 		repo, err := openLocal(a.CloneURL, c.options.FileRoots)
 		if err != nil {
@@ -80,7 +86,7 @@ func (c *Client) list(ctx context.Context, a Address) (*advertisement, error) {
 		}
 		return listLocal(repo)
 	}
-	r, err := openRemote(a.CloneURL, c.options.SSH, c.options.Reach, c.options.Limits)
+	r, err := openRemote(a.CloneURL, c.logins(a, login), c.options.Reach, c.options.Limits)
 	if err != nil {
 		return nil, err
 	}
@@ -88,9 +94,22 @@ func (c *Client) list(ctx context.Context, a Address) (*advertisement, error) {
 	return r.advertise(ctx, a.FullCommit())
 }
 
-func openRemote(clone string, login SSH, reach Reach, l Limits) (remote, error) {
-	if strings.HasPrefix(clone, "https://") || strings.HasPrefix(clone, "http://") {
-		return newHTTPRemote(clone, reach, l), nil
+// logins are the ways to sign in at one server.
+type logins struct {
+	http *httpLogin
+	ssh  SSH
+}
+
+func (c *Client) logins(a Address, web *httpLogin) logins {
+	if a.login != nil && web == nil {
+		return logins{ssh: a.login.SSH}
 	}
-	return newSSHRemote(clone, login, reach, l)
+	return logins{http: web, ssh: c.options.SSH}
+}
+
+func openRemote(clone string, by logins, reach Reach, l Limits) (remote, error) {
+	if isWeb(clone) {
+		return newHTTPRemote(clone, by.http, reach, l), nil
+	}
+	return newSSHRemote(clone, by.ssh, reach, l)
 }

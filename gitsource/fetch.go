@@ -43,6 +43,7 @@ type order struct {
 	Limits     Limits            `json:"limits"`
 	Reach      Reach             `json:"reach"`
 	SSH        SSH               `json:"ssh"`
+	Login      *httpLogin        `json:"login,omitempty"`
 	FileRoots  []string          `json:"file_roots"`
 }
 
@@ -81,9 +82,14 @@ func (c *Client) Fetch(ctx context.Context, r Resolved) (*Tree, error) {
 
 func (c *Client) fetchInto(ctx context.Context, dir string, r Resolved) (*Tree, error) {
 	o := c.options
+	login, err := r.httpLogin()
+	if err != nil {
+		return nil, classify(r.Repository, err)
+	}
+	by := c.logins(r.Address, login)
 	in, err := json.Marshal(order{
 		Repository: r.Repository, URL: r.url, Commit: r.Commit, Caps: r.caps, Tries: r.tries,
-		Limits: o.Limits, Reach: o.Reach, SSH: o.SSH, FileRoots: o.FileRoots,
+		Limits: o.Limits, Reach: o.Reach, SSH: by.ssh, Login: by.http, FileRoots: o.FileRoots,
 	})
 	if err != nil {
 		return nil, nes.Errorf(nes.CodeInternal, "write the order to fetch: %w", err)

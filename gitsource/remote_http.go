@@ -29,12 +29,12 @@ type httpRemote struct {
 	limits Limits
 }
 
-func newHTTPRemote(url string, reach Reach, limits Limits) *httpRemote {
+func newHTTPRemote(url string, login *httpLogin, reach Reach, limits Limits) *httpRemote {
 	dialer := reach.dialer()
 	return &httpRemote{url: strings.TrimSuffix(url, "/"), limits: limits, client: &http.Client{
 		CheckRedirect: checkRedirect,
 		// No proxy: behind one, the check of addresses would see the proxy's alone.
-		Transport: &http.Transport{
+		Transport: login.transport(&http.Transport{
 			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    10 * time.Second,
 			ResponseHeaderTimeout:  limits.ListTime,
@@ -43,7 +43,7 @@ func newHTTPRemote(url string, reach Reach, limits Limits) *httpRemote {
 			IdleConnTimeout:        30 * time.Second,
 			DisableCompression:     true,
 			ForceAttemptHTTP2:      true,
-		},
+		}),
 	}}
 }
 

@@ -23,6 +23,7 @@ type Server struct {
 	t    T
 
 	lists, packs atomic.Int64
+	token        atomic.Pointer[string]
 }
 
 // NewServer starts a server on a free port of the loopback address. It ends with t.
@@ -68,6 +69,10 @@ func (s *Server) NewRepository(name string) *Repository {
 	return NewRepository(s.t, s.Root, name)
 }
 
+// RequireToken makes the server private: it answers 401 to whoever does not send the token as the password of Basic
+// authentication, as GitHub, GitLab and Gitea do.
+func (s *Server) RequireToken(token string) { s.token.Store(&token) }
+
 // Lists is how often the list of refs was asked for.
 func (s *Server) Lists() int64 { return s.lists.Load() }
 
@@ -98,6 +103,13 @@ func (s *Server) backend() (http.Handler, error) {
 			s.lists.Add(1)
 		case strings.HasSuffix(r.URL.Path, "/git-upload-pack"):
 			s.packs.Add(1)
+		}
+		if want := s.token.Load(); want != nil {
+			if _, have, ok := r.BasicAuth(); !ok || have != *want {
+				w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
 		}
 		handler.ServeHTTP(w, r)
 	}), nil

@@ -9,6 +9,7 @@ import (
 	"github.com/nes-run/nes/api"
 	"github.com/nes-run/nes/gitsource"
 	"github.com/nes-run/nes/internal/access"
+	"github.com/nes-run/nes/internal/config"
 	"github.com/nes-run/nes/internal/intake"
 	"github.com/nes-run/nes/internal/ledger"
 	"github.com/nes-run/nes/viewer"
@@ -48,10 +49,22 @@ func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handl
 func (a *App) gitOptions() gitsource.Options {
 	c := a.o.Config
 	return gitsource.Options{
-		Reach:     gitsource.Reach{AllowCIDRs: c.AllowedPrefixes(), AllowLoopback: access.Loopback(c.Addr)},
-		SSH:       gitsource.SSH{KeyFile: c.FetchSSHKey, KnownHosts: c.FetchKnownHosts},
-		FileRoots: c.FetchRoots, TempDir: a.tempDir(), Log: a.log,
+		Reach:       gitsource.Reach{AllowCIDRs: c.AllowedPrefixes(), AllowLoopback: access.Loopback(c.Addr)},
+		SSH:         gitsource.SSH{KeyFile: c.FetchSSHKey, KnownHosts: c.FetchKnownHosts},
+		Credentials: credentials(c.Site.Sources),
+		FileRoots:   c.FetchRoots, TempDir: a.tempDir(), Log: a.log,
 	}
+}
+
+// credentials are the sources of the configuration as package gitsource takes them.
+func credentials(sources []config.Source) (all []gitsource.Credential) {
+	for _, s := range sources {
+		all = append(all, gitsource.Credential{
+			Host: s.Host, Prefix: s.Repositories, Teams: s.Teams, Username: s.Username, Token: gitsource.Token(s.Token), TokenFile: s.TokenFile,
+			SSH: gitsource.SSH{KeyFile: s.SSHKey, KnownHosts: s.KnownHosts},
+		})
+	}
+	return all
 }
 
 // tempDir is on the same disk as everything else, so that large files are never copied across.

@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -145,14 +146,37 @@ func TestSiteErrors(t *testing.T) {
 		{"two documents", "runtimes: []\n---\nruntimes: []\n", "more than one YAML document"},
 		{"double name", "runtimes:\n - {name: a, python: /x}\n - {name: a, python: /y}\n", "runtimes[1]"},
 		{"two defaults", "runtimes:\n - {name: a, python: /x, default: true}\n - {name: b, python: /y, default: true}\n", "only one may be the default"},
+		{"source with an address", "sources:\n - {host: https://github.com, token: x}\n", "sources[0]: host must be a name such as github.com"},
+		{"source without credential", "sources:\n - {host: github.com}\n", "sources[0]: exactly one of token, token_file and ssh_key"},
+		{"source with two", "sources:\n - {host: github.com, token: abc-secret, token_file: /x}\n", "sources[0]: exactly one of"},
+		{"key without hosts", "sources:\n - {host: github.com, ssh_key: /x}\n", "sources[0]: ssh_key and known_hosts belong together"},
+		{"user of SSH", "sources:\n - {host: github.com, ssh_key: /x, known_hosts: /y, username: git}\n", "username belongs to a token"},
 		{"short token", "tokens:\n - {name: a, team: b, token: short}\n", "tokens[0].token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := config.ReadSite(write(t, c.file))
 			require.ErrorContains(t, err, c.want)
+			require.NotContains(t, err.Error(), "abc-secret")
 		})
 	}
+}
+
+func TestSources(t *testing.T) {
+	t.Parallel()
+	site, err := config.ReadSite(write(t, `
+sources:
+  - {host: github.com, repositories: acme, teams: [risk], token: abc-secret}
+  - {host: github.com, teams: [], token_file: /run/secrets/t, username: bot}
+  - {host: "git.example.com:2222", ssh_key: /k, known_hosts: /h}
+`))
+	require.NoError(t, err)
+	require.Equal(t, []config.Source{
+		{Host: "github.com", Repositories: "acme", Teams: []string{"risk"}, Token: "abc-secret"},
+		{Host: "github.com", Teams: []string{}, TokenFile: "/run/secrets/t", Username: "bot"},
+		{Host: "git.example.com:2222", SSHKey: "/k", KnownHosts: "/h"},
+	}, site.Sources)
+	require.NotContains(t, fmt.Sprintf("%+v %#v", site, site), "abc-secret")
 }
 
 func TestDocumentation(t *testing.T) {
@@ -185,6 +209,7 @@ func TestDocumentedFile(t *testing.T) {
 	require.NotEmpty(t, site.Runtimes)
 	require.NotEmpty(t, site.Profiles)
 	require.NotEmpty(t, site.Tokens)
+	require.NotEmpty(t, site.Sources)
 }
 
 func write(t *testing.T, text string) string {

@@ -21,6 +21,7 @@ type Site struct {
 	Runtimes []Runtime      `yaml:"runtimes"`
 	Profiles []Profile      `yaml:"profiles"`
 	Tokens   []access.Token `yaml:"tokens"`
+	Sources  []Source       `yaml:"sources"`
 	// Timeout is the executing time of runs that set none; 0 is none.
 	Timeout duration `yaml:"timeout"`
 }
@@ -122,6 +123,11 @@ func (s Site) validate() error {
 			add("profiles[%d]: %s", i, problem)
 		}
 		names[p.Name] = true
+	}
+	for i, c := range s.Sources {
+		for _, why := range c.validate() {
+			add("sources[%d]: %s", i, why)
+		}
 	}
 	if _, err := access.NewTokens(s.Tokens); err != nil {
 		add("%v", err)

@@ -38,6 +38,11 @@ func (c Config) validate() []nes.Problem {
 	}
 	v.readable("NES_FETCH_SSH_KEY", c.FetchSSHKey)
 	v.readable("NES_FETCH_SSH_KNOWN_HOSTS", c.FetchKnownHosts)
+	for _, source := range c.Site.Sources {
+		for _, file := range source.files() {
+			v.readable("NES_CONFIG", file)
+		}
+	}
 	v.check(c.MaxRunning > 0 && c.MaxRunning <= 10_000, "NES_MAX_RUNNING", "%d is not between 1 and 10000", c.MaxRunning)
 	v.check(new(slog.Level).UnmarshalText([]byte(c.LogLevel)) == nil, "NES_LOG_LEVEL", "%q is not debug, info, warn or error", c.LogLevel)
 	v.oneOf("NES_LOG_FORMAT", c.LogFormat, "text", "json")

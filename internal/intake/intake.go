@@ -17,6 +17,8 @@ import (
 
 // Git resolves addresses and fetches trees: *gitsource.Client.
 type Git interface {
+	// For returns the address as a team reaches it.
+	For(team string, a gitsource.Address) gitsource.Address
 	Resolve(ctx context.Context, a gitsource.Address) (gitsource.Resolved, error)
 	Fetch(ctx context.Context, r gitsource.Resolved) (*gitsource.Tree, error)
 }
@@ -81,7 +83,7 @@ func orDefault[T int | int64](v *T, def T) {
 // run's parameters to the notebook. Every error is a *nes.Error with a reason. Where only the
 // parameters do not fit, the source comes with the error.
 func (in *Intake) Fetch(ctx context.Context, run *nes.Run) (nes.Fetched, error) {
-	found, nb, err := in.open(ctx, run.Spec.InputURL)
+	found, nb, err := in.open(ctx, run.Team, run.Spec.InputURL)
 	if err != nil {
 		return nes.Fetched{}, withReason(err, nes.ReasonSourceNotFound)
 	}
@@ -114,9 +116,9 @@ type Inspection struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Inspect looks at the notebook at an address without running anything. Errors are *nes.Error.
-func (in *Intake) Inspect(ctx context.Context, inputURL string) (Inspection, error) {
-	found, nb, err := in.open(ctx, inputURL)
+// Inspect looks, for a team, at the notebook at an address without running anything. Errors are *nes.Error.
+func (in *Intake) Inspect(ctx context.Context, team, inputURL string) (Inspection, error) {
+	found, nb, err := in.open(ctx, team, inputURL)
 	if err != nil {
 		return Inspection{}, err
 	}
@@ -154,12 +156,12 @@ type finding struct {
 }
 
 // open follows an address and reads the notebook there.
-func (in *Intake) open(ctx context.Context, inputURL string) (finding, *nbformat.Notebook, error) {
+func (in *Intake) open(ctx context.Context, team, inputURL string) (finding, *nbformat.Notebook, error) {
 	a, err := gitsource.Parse(inputURL)
 	if err != nil {
 		return finding{}, nil, err
 	}
-	source, err := in.locate(ctx, a)
+	source, err := in.locate(ctx, team, a)
 	if err != nil {
 		return finding{}, nil, err
 	}
@@ -176,7 +178,7 @@ func (in *Intake) open(ctx context.Context, inputURL string) (finding, *nbformat
 }
 
 // locate finds the bundle of an address; it is in the bucket afterwards.
-func (in *Intake) locate(ctx context.Context, a gitsource.Address) (nes.Source, error) {
+func (in *Intake) locate(ctx context.Context, team string, a gitsource.Address) (nes.Source, error) {
 	switch a.Kind {
 	case gitsource.KindUpload:
 		return nes.Source{
@@ -186,7 +188,7 @@ func (in *Intake) locate(ctx context.Context, a gitsource.Address) (nes.Source, 
 	case gitsource.KindObject:
 		return in.locateObject(ctx, a)
 	default:
-		return in.locateCommit(ctx, a)
+		return in.locateCommit(ctx, in.git.For(team, a))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/gitsource"
 	"github.com/nes-run/nes/gitsource/gitsourcetest"
 	"github.com/nes-run/nes/internal/bundle"
 	"github.com/nes-run/nes/internal/intake"
@@ -223,6 +224,39 @@ func TestNotebookBehindALink(t *testing.T) {
 	}
 }
 
+// TestATeamDoesNotFindAnotherTeamsBundle: the commit id alone, which may be known to many, opens nothing.
+func TestATeamDoesNotFindAnotherTeamsBundle(t *testing.T) {
+	t.Parallel()
+	s := gitsourcetest.NewServer(t)
+	commit := s.NewRepository("a/b").Commit("x", map[string]string{"a.ipynb": gitsourcetest.Notebook("", "1")})
+	s.RequireToken("the token of the team")
+	w := newWorld(t, func(o *intake.Options) {
+		client, err := gitsource.New(gitsource.Options{
+			Reach: gitsource.Reach{AllowLoopback: true}, TempDir: t.TempDir(),
+			Credentials: []gitsource.Credential{{Host: strings.TrimPrefix(s.URL, "http://"), Teams: []string{"risk"}, Token: "the token of the team"}},
+		})
+		require.NoError(t, err)
+		o.Git = client
+	})
+	run := runOf(s.URL+"/a/b/blob/"+commit+"/a.ipynb", nil)
+	run.Team = "risk"
+	got, err := w.Fetch(t.Context(), run)
+	require.NoError(t, err)
+	lists := s.Lists()
+	_, err = w.Fetch(t.Context(), run)
+	require.NoError(t, err)
+	require.Equal(t, lists, s.Lists(), "the team's second run of the commit asks no server")
+
+	run.Team = "sales"
+	_, err = w.Fetch(t.Context(), run)
+	require.Equal(t, nes.ReasonSourceForbidden, nes.ReasonOf(err))
+	_, err = w.Inspect(t.Context(), "sales", run.Spec.InputURL)
+	require.Equal(t, nes.ReasonSourceForbidden, nes.ReasonOf(err))
+	found, err := w.Inspect(t.Context(), "risk", run.Spec.InputURL)
+	require.NoError(t, err)
+	require.Equal(t, got.Source.Bundle, found.Source.Bundle)
+}
+
 // TestAPointerOfLFSIsNamedEveryTime: what was looked at once is remembered, and is no notebook for that.
 func TestAPointerOfLFSIsNamedEveryTime(t *testing.T) {
 	t.Parallel()
@@ -240,14 +274,14 @@ func TestInspect(t *testing.T) {
 	t.Parallel()
 	s := gitsourcetest.NewServer(t)
 	s.NewRepository("a/b").Commit("x", map[string]string{"a.ipynb": gitsourcetest.Notebook("alpha: int = 1  # weight", "1", "2")})
-	i, err := newWorld(t).Inspect(t.Context(), s.URL+"/a/b/blob/main/a.ipynb")
+	i, err := newWorld(t).Inspect(t.Context(), "", s.URL+"/a/b/blob/main/a.ipynb")
 	require.NoError(t, err)
 	require.Equal(t, 3, i.Cells)
 	require.Equal(t, 3, i.CodeCells)
 	require.Equal(t, "python3", i.KernelName)
 	require.True(t, i.Schema.Declared)
 	require.Equal(t, "alpha", i.Schema.Parameters[0].Name)
-	_, err = newWorld(t).Inspect(t.Context(), "ftp://x")
+	_, err = newWorld(t).Inspect(t.Context(), "", "ftp://x")
 	require.Equal(t, nes.CodeInvalid, nes.CodeOf(err), "the API answers 400 with the field")
 }
 
