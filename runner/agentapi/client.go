@@ -59,8 +59,11 @@ func NewClient(o Options) *Client {
 		ResponseHeaderTimeout: 2 * time.Minute,
 		DisableCompression:    true,
 	}
-	return &Client{o: o, http: &http.Client{Transport: transport}}
+	return &Client{o: o, http: &http.Client{Transport: transport, CheckRedirect: stay}}
 }
+
+// stay follows no redirect: the server sends none, and whoever does is not to be told what comes of an attempt.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Launch asks what to run.
 func (c *Client) Launch(ctx context.Context) (journal.Launch, error) {
@@ -114,6 +117,14 @@ type request struct {
 	take         func(io.Reader) error // the answer is bytes
 }
 
+// success is the one status by which the server says that it is done.
+func (r request) success() int {
+	if r.into == nil && r.take == nil {
+		return http.StatusNoContent
+	}
+	return http.StatusOK
+}
+
 // call tries until there is an answer.
 func (c *Client) call(ctx context.Context, r request) error {
 	pause, warned := c.o.MinBackoff, false
@@ -151,7 +162,7 @@ func (c *Client) try(ctx context.Context, r request) error {
 		return nes.Errorf(nes.CodeUnavailable, "call the server: %w", err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 300 {
+	if resp.StatusCode != r.success() {
 		return readError(resp)
 	}
 	switch {
@@ -171,10 +182,15 @@ func (c *Client) try(ctx context.Context, r request) error {
 // readError takes a refusal for ours only where it is written as ours: whatever else
 // answers at the address, such as a proxy or a stranger on a port that was given up, says nothing about the attempt.
 func readError(resp *http.Response) error {
+	unknown := nes.Errorf(nes.CodeUnavailable, "the server answered %s", resp.Status)
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind != problem.ContentType {
-		return nes.Errorf(nes.CodeUnavailable, "the server answered %s", resp.Status)
+		return unknown
 	}
-	return problem.Read(resp)
+	var d problem.Details
+	if err := json.NewDecoder(io.LimitReader(resp.Body, problem.MaxSize)).Decode(&d); err != nil || d.Code == "" {
+		return unknown
+	}
+	return d.Err()
 }
 
 func (c *Client) request(ctx context.Context, r request) (*http.Request, error) {
@@ -182,23 +198,16 @@ func (c *Client) request(ctx context.Context, r request) (*http.Request, error) 
 	if err != nil {
 		return nil, nes.Errorf(nes.CodeUnavailable, "find the server: %w", err)
 	}
-	var body io.ReadCloser
-	if r.body != nil {
-		if body, err = r.body(); err != nil {
-			return nil, nes.Errorf(nes.CodeInvalid, "open what is to be sent: %w", err)
-		}
-		if r.size == 0 { // a body of no bytes must be no body, else it would be sent chunked
-			body.Close()
-			body = nil
-		}
-	}
 	address := fmt.Sprintf("%s%sruns/%s/attempts/%d/%s", strings.TrimRight(server, "/"), Prefix, c.o.Run, c.o.Attempt, r.path)
 	req, err := http.NewRequestWithContext(ctx, r.method, address, nil)
 	if err != nil {
 		return nil, nes.Errorf(nes.CodeUnavailable, "the server's address: %w", err)
 	}
-	if body != nil {
-		req.Body, req.ContentLength = body, r.size
+	if r.body != nil && r.size > 0 { // a body of no bytes must be no body, else it would be sent chunked
+		if req.Body, err = r.body(); err != nil {
+			return nil, nes.Errorf(nes.CodeInvalid, "open what is to be sent: %w", err)
+		}
+		req.ContentLength = r.size
 	}
 	req.Header.Set("Authorization", "Bearer "+c.o.Token)
 	if r.sha256 != "" {

@@ -143,6 +143,9 @@ func (h *handler) exit(w http.ResponseWriter, r *http.Request, c Caller) error {
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, journal.MaxExit)).Decode(&e); err != nil {
 		return nes.Errorf(nes.CodeInvalid, "the exit marker cannot be read: %v", err)
 	}
+	if e.V != journal.Version { // an empty one would say that all went well
+		return nes.Errorf(nes.CodeInvalid, "the exit marker is of version %d, not %d", e.V, journal.Version)
+	}
 	if err := h.service.Exit(r.Context(), c, e); err != nil {
 		return err
 	}
