@@ -18,6 +18,9 @@ const minRatio = 1.2
 var tested = map[string]proofs{
 	"internal/jsonspan": {},
 	"internal/nbformat": {},
+	"runner/agent":      {},
+	"runner/agentapi":   {},
+	"runner/journal":    {},
 	"runner/record":     {},
 }
 

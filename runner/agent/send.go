@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"path"
@@ -102,9 +103,13 @@ func (w *watcher) sendFile(ctx context.Context, file, name, sum string, limit in
 		}
 	}
 	return w.tolerate(w.c.Client.PutFile(ctx, name, sum, size, func() (io.ReadCloser, error) {
-		f, _, err := w.v.open(file)
+		f, left, err := w.v.open(file)
 		if err != nil {
 			return nil, err
+		}
+		if left < size { // sending it would never end well
+			f.Close()
+			return nil, fmt.Errorf("%s was cut off while it was sent", file)
 		}
 		return readCloser{io.LimitReader(f, size), f}, nil
 	}))

@@ -102,16 +102,19 @@ func (v *Volume) Exit() (journal.Exit, bool) {
 		return journal.Exit{}, false
 	}
 	e.Inferred, e.Unstarted = false, false
-	e.Message, e.LogTail = clip(e.Message), clip(e.LogTail)
+	e.Message, e.LogTail = clip(e.Message, maxText), clip(e.LogTail, maxText)
+	e.Reason, e.Signal = clip(e.Reason, maxWord), clip(e.Signal, maxWord)
 	return e, true
 }
 
-// maxText of a marker's texts, in bytes.
-const maxText = 4096
+const (
+	maxText = 4096 // bytes of a marker's texts
+	maxWord = 64   // and of its words
+)
 
-func clip(s string) string {
-	if len(s) > maxText {
-		return strings.ToValidUTF8(s[:maxText], "")
+func clip(s string, n int) string {
+	if len(s) > n {
+		return strings.ToValidUTF8(s[:n], "")
 	}
 	return s
 }

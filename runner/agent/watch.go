@@ -97,8 +97,12 @@ func (w *watcher) send(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		before := w.offset
 		if err := w.post(ctx, chunk); err != nil {
 			return err
+		}
+		if w.offset == before {
+			break // the journal was taken away or cut off meanwhile: the next look is soon enough
 		}
 	}
 	return nil
