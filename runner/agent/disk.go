@@ -53,9 +53,9 @@ func (w *watcher) watchDisk(ctx context.Context) {
 	}
 }
 
-// diskUsed is how much of the disk is taken by what is below a directory, in bytes.
+// diskUsed is how much of the disk is taken by what is below a directory, in bytes. A file of several names counts once.
 func diskUsed(dir string) int64 {
-	total := int64(0)
+	total, seen := int64(0), map[uint64]bool{}
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil // what cannot be seen is the kubelet's to count
@@ -64,9 +64,14 @@ func diskUsed(dir string) int64 {
 		if err != nil || !info.Mode().IsRegular() {
 			return nil
 		}
-		if s, ok := info.Sys().(*syscall.Stat_t); ok {
-			total += s.Blocks * 512
+		s, ok := info.Sys().(*syscall.Stat_t)
+		if !ok || seen[s.Ino] {
+			return nil
 		}
+		if s.Nlink > 1 {
+			seen[s.Ino] = true
+		}
+		total += s.Blocks * 512
 		return nil
 	})
 	return total
