@@ -22,7 +22,7 @@ import (
 var needs = map[string]access.Role{
 	"submitRun": access.RoleSubmit, "listRuns": access.RoleRead, "getRun": access.RoleRead,
 	"deleteRun": access.RoleOperate, "cancelRun": access.RoleOperate, "rerunRun": access.RoleSubmit,
-	"getNotebook": access.RoleRead, "getLog": access.RoleRead, "getRunEvents": access.RoleRead, "getResult": access.RoleRead,
+	"getNotebook": access.RoleRead, "getNotebookPage": access.RoleRead, "getLog": access.RoleRead, "getRunEvents": access.RoleRead, "getResult": access.RoleRead,
 	"listAttempts": access.RoleRead, "listFiles": access.RoleRead, "getFile": access.RoleRead, "getEvents": access.RoleRead,
 	"getLatest": access.RoleRead, "inspectNotebook": access.RoleSubmit, "uploadBundle": access.RoleSubmit, "getMetrics": access.RoleRead,
 }
@@ -38,7 +38,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			t.Parallel()
 			b := setup(t, signedIn(t))
 			run := b.executing(b.submit("Authorization: Bearer " + tokenOf("admin", "red")))
-			b.shelf.notebook[place(&run, 1)], b.shelf.files["a.csv"] = "{}", "x"
+			b.shelf.notebook[place(&run, 1)], b.shelf.files["a.csv"] = `{"nbformat":4,"cells":[]}`, "x"
 			b.shelf.print(&run, 1, "text", true)
 			run = b.ended(run, nes.ReasonCompleted)
 			if method != "GET" {

@@ -101,6 +101,8 @@ type Options struct {
 	// Version of the program.
 	Version string
 
+	// TempDir is where a notebook is kept, without a name, while a page is made of it; empty is the system's temporary directory.
+	TempDir string
 	// MaxQueued is how many runs may wait for a place before further ones are refused; 0 is 10,000.
 	MaxQueued int
 	// MaxBody is the size of a request's body but a bundle's, in bytes; 0 is 2 MiB.

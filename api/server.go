@@ -15,6 +15,7 @@ import (
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/access"
+	"github.com/nes-run/nes/viewer/render"
 )
 
 // Limits of a connection. There is no limit on a whole request, because notebooks,
@@ -33,6 +34,8 @@ type Server struct {
 	metrics *metrics
 	streams atomic.Int64 // long polls and streams that are open
 	docs    func() ([]byte, error)
+	// renderer makes pages of notebooks.
+	renderer *render.Renderer
 
 	// closing is done when the server begins to stop: whatever waits then answers at once.
 	closing context.Context
@@ -42,7 +45,7 @@ type Server struct {
 // New makes a server. It reads nothing and starts nothing.
 func New(o Options) *Server {
 	o = o.withDefaults()
-	s := &Server{o: o, echo: echo.New(), docs: sync.OnceValues(renderDocs)}
+	s := &Server{o: o, echo: echo.New(), docs: sync.OnceValues(renderDocs), renderer: render.New()}
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.metrics = newMetrics(o, s.streams.Load)
 	s.echo.HTTPErrorHandler = s.handleError
@@ -102,6 +105,7 @@ func (s *Server) routes() []route {
 		{"POST", run + "/cancel", "cancelRun", s.cancel, false},
 		{"POST", run + "/rerun", "rerunRun", s.rerun, false},
 		{"GET", run + "/notebook", "getNotebook", s.notebook, false},
+		{"GET", run + "/notebook.html", "getNotebookPage", s.notebookPage, false},
 		{"GET", run + "/log", "getLog", s.log, false},
 		{"GET", run + "/events", "getRunEvents", s.runEvents, false},
 		{"GET", run + "/result", "getResult", s.result, false},

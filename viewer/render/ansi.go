@@ -17,11 +17,8 @@ func ansiLines(text string) []template.HTML {
 	}
 	t := terminal{}
 	t.write(text)
-	lines := make([]template.HTML, len(t.rows))
-	for i, row := range t.rows {
-		lines[i] = row.html()
-	}
-	return trimLast(lines)
+	t.flush(len(t.rows))
+	return trimLast(t.done)
 }
 
 func plainLines(text string) []template.HTML {
@@ -54,10 +51,26 @@ type glyph struct {
 
 type row []glyph
 
+// screen is how many lines back the cursor can go; what is above has left the screen and is final, as in a terminal.
+const screen = 1000
+
 type terminal struct {
 	rows []row
 	y, x int
 	now  style
+
+	done  []template.HTML // lines that left the screen
+	spare []row           // their memory
+}
+
+// flush makes the first n rows final.
+func (t *terminal) flush(n int) {
+	for _, r := range t.rows[:n] {
+		t.done = append(t.done, r.html())
+		t.spare = append(t.spare, r[:0])
+	}
+	t.rows = append(t.rows[:0], t.rows[n:]...)
+	t.y -= n
 }
 
 func (t *terminal) write(text string) {
@@ -93,10 +106,24 @@ func (t *terminal) control(r rune) {
 
 func (t *terminal) down(n int) {
 	for range n {
-		if t.y++; t.y == len(t.rows) {
-			t.rows = append(t.rows, nil)
+		if t.y++; t.y < len(t.rows) {
+			continue
 		}
+		if len(t.rows) >= 2*screen {
+			t.flush(screen)
+		}
+		t.rows = append(t.rows, t.blank())
 	}
+}
+
+func (t *terminal) blank() row {
+	n := len(t.spare)
+	if n == 0 {
+		return nil
+	}
+	r := t.spare[n-1]
+	t.spare = t.spare[:n-1]
+	return r
 }
 
 // put writes one glyph at the cursor, which is never beyond the end of its row.

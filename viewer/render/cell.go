@@ -19,15 +19,19 @@ func (r *Renderer) Cell(d *Document, i int) template.HTML {
 	m.attr("data-cell", fmt.Sprint(i))
 	m.attr("data-v", c.Fingerprint()+endedMark(d, c))
 	m.attr("aria-label", strings.TrimSpace(fmt.Sprintf("Cell %d%s", i, state.suffix())))
-	if c.Type == "markdown" && c.HasTag("papermill-error-cell-tag") {
-		m.lit(` hidden></article>`) // papermill's banner, in whose place the page has its own
+	if papermillBanner(c) || d.Report && removed(c) { // the page has a banner of its own
+		m.lit(` hidden></article>`)
 		return m.html()
 	}
 	m.lit(`>`)
 	m.gutter(c, i, state)
 	m.lit(`<div class="body">`)
-	m.tags(c)
-	r.source(&m, d, c, i)
+	if !d.Report {
+		m.tags(c)
+	}
+	if !d.Report || kind(c) == "markdown" {
+		r.source(&m, d, c, i)
+	}
 	if c.Problem != "" {
 		m.lit(`<p class="problem">`)
 		m.text(c.Problem)
@@ -36,6 +40,23 @@ func (r *Renderer) Cell(d *Document, i int) template.HTML {
 	r.outputs(&m, d, c)
 	m.lit(`</div></article>`)
 	return m.html()
+}
+
+// papermillBanner knows the cells in which papermill says that a cell failed: tagged since version 2, recognised by their text before.
+func papermillBanner(c *notebook.Cell) bool {
+	if c.HasTag("papermill-error-cell-tag") {
+		return true
+	}
+	if c.Type != "code" || strings.TrimSpace(c.Source) != "" && !strings.HasPrefix(c.Source, "%%html\n<span style=\"color:red; font-family:Helvetica") || len(c.Outputs) != 1 {
+		return false
+	}
+	b := pick(c.Outputs[0].Bodies, []string{"text/html"})
+	return b != nil && strings.HasPrefix(b.Text, "<span style=\"color:red; font-family:Helvetica") && strings.Contains(b.Text, "An Exception was encountered at")
+}
+
+// removed reports whether a report leaves the cell out.
+func removed(c *notebook.Cell) bool {
+	return c.HasTag("remove-cell") || c.HasTag("remove_cell") || c.HasTag("hide-cell")
 }
 
 // endedMark tells a pending cell that will run from one that will not.
@@ -249,7 +270,7 @@ func (m *markup) code(d *Document, c *notebook.Cell) {
 }
 
 func (r *Renderer) outputs(m *markup, d *Document, c *notebook.Cell) {
-	if len(c.Outputs) == 0 {
+	if len(c.Outputs) == 0 || d.Report && (c.OutputsHidden || c.HasTag("remove-output") || c.HasTag("remove_output")) {
 		return
 	}
 	if c.OutputsHidden {

@@ -100,8 +100,9 @@ func (m *markup) chartHead(mime string, kind Frames) {
 }
 
 // bundleLoader waits for the page around to send the bundle that the frame asks for.
-const bundleLoader literal = `<script>addEventListener("message",(e)=>{if(e.source!==parent||!e.data||typeof e.data.nesBundle!=="string")return;
-const s=document.createElement("script");s.textContent=e.data.nesBundle;document.body.append(s)});parent.postMessage({nesWants:document.currentScript.dataset.kind},"*")`
+const bundleLoader literal = `<script>(()=>{const kind=document.currentScript.dataset.kind,ask=()=>parent.postMessage({nesWants:kind},"*");
+const take=(e)=>{if(e.source!==parent||!e.data)return;if(e.data.nesAsk)return ask();if(typeof e.data.nesBundle!=="string")return;removeEventListener("message",take);
+const s=document.createElement("script");s.textContent=e.data.nesBundle;document.body.append(s)};addEventListener("message",take);ask()})()`
 
 func (m *markup) chartFoot(kind Frames, assets string) {
 	m.lit(`</script>`)
@@ -152,19 +153,23 @@ func (d *Document) frame(b *notebook.Body, all []notebook.Body) template.HTML {
 	}
 	var m markup
 	if kind == FrameScript { // on the reader's click
-		m.lit(`<details class="hidden"><summary>JavaScript of this cell: run it in a frame</summary>`)
+		m.lit(`<details class="hidden script"><summary>JavaScript of this cell: run it in a frame</summary>`)
 	}
 	m.lit(`<iframe class="rich" sandbox="allow-scripts" loading="lazy" referrerpolicy="no-referrer" title="Output of this cell"`)
 	m.attr("height", kind.height())
+	now := literal("")
+	if kind == FrameScript {
+		now = "data-" // the page's script makes it the frame's address
+	}
 	if d.Alone {
 		var doc strings.Builder
 		if err := WriteFrame(&doc, b, d.File, ""); err != nil {
 			return boxed("An interactive output that could not be read", err.Error())
 		}
-		m.attr("srcdoc", doc.String())
+		m.attr(now+"srcdoc", doc.String())
 		d.need(kind)
 	} else {
-		m.attr("src", d.FrameBase+b.SHA256)
+		m.attr(now+"src", d.FrameBase+b.SHA256)
 	}
 	m.lit(`></iframe>`)
 	if kind == FrameScript {

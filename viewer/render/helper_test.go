@@ -70,6 +70,7 @@ var (
 		"id":             regexp.MustCompile(`^(cell-[0-9]+|h-[\p{L}\p{N}-]+)$`),
 		"data-cell":      regexp.MustCompile(`^[0-9]+$`),
 		"data-rows":      regexp.MustCompile(`^/runs/r/table/1/[0-9a-f]{64}$`),
+		"data-src":       regexp.MustCompile(`^/runs/r/frame/1/[0-9a-f]{64}$`),
 		"scope":          regexp.MustCompile(`^(row|col)$`),
 		"data-v":         regexp.MustCompile(`^[0-9a-f]+$`),
 		"data-since":     regexp.MustCompile(`^[0-9TZ:.-]+$`),
@@ -94,7 +95,7 @@ var (
 		"sandbox":        regexp.MustCompile(`^allow-scripts$`),
 		"referrerpolicy": regexp.MustCompile(`^no-referrer$`),
 		"href":           regexp.MustCompile(`^(#|https?://|mailto:|/runs/r/body/1/[0-9a-f]{64}$)`),
-		"src":            regexp.MustCompile(`^(/runs/r/(body|frame)/1/[0-9a-f]{64}|(/[\w.~-]+)*/body/[0-9]+/[0-9a-f]{64}|data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=]*)$`),
+		"src":            regexp.MustCompile(`^(/runs/r/(body|frame)/1/[0-9a-f]{64}|(/[\w.~-]+)*/body/[0-9]+/[0-9a-f]{64}|data:image/(png|jpeg|gif|webp|bmp|svg\+xml);base64,[A-Za-z0-9+/=]*)$`),
 	}
 )
 

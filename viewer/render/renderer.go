@@ -34,6 +34,8 @@ type Document struct {
 	BodyBase, FrameBase, TableBase string
 	// Alone says that the HTML will be read without a server: images and frames are within it, and nothing is cut.
 	Alone bool
+	// Report leaves out the code, and what the notebook marks as not for readers.
+	Report bool
 	// Ended says that pending cells will not run any more.
 	Ended bool
 

@@ -118,18 +118,16 @@ func stripped(text string) string {
 	if !strings.Contains(text, "\x1b") {
 		return strings.TrimSpace(text)
 	}
-	var t terminal
-	t.write(text)
+	t := terminal{rows: []row{nil}} // takes what the escapes do
 	var b strings.Builder
-	for i, row := range t.rows {
-		if i > 0 {
-			b.WriteByte('\n')
+	for {
+		plain, rest, more := strings.Cut(text, "\x1b")
+		b.WriteString(plain)
+		if !more {
+			return strings.TrimSpace(b.String())
 		}
-		for _, g := range row {
-			b.WriteRune(g.r)
-		}
+		text = t.escape(rest)
 	}
-	return strings.TrimSpace(b.String())
 }
 
 // Terminal renders text as a terminal would show it, for a page of its own.

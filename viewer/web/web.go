@@ -52,6 +52,15 @@ func (a Asset) Plain() []byte {
 	return plain
 }
 
+// Pack compresses a file as the packed ones are.
+func Pack(plain []byte) []byte {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(plain) // memory takes everything
+	_ = z.Close()
+	return b.Bytes()
+}
+
 // Assets are the static files by name, and Stamp changes when one of them does: it is part of their address, so that
 // browsers may keep them for ever.
 func Assets() (assets map[string]Asset, stamp string) {

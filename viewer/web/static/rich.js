@@ -213,6 +213,16 @@
     }
   });
 
+  for (const frame of document.querySelectorAll("iframe.rich")) frame.contentWindow && frame.contentWindow.postMessage({ nesAsk: true }, "*");
+  document.addEventListener("toggle", (event) => {
+    const frame = event.target.matches("details.script") && event.target.open && event.target.querySelector("iframe[data-src],iframe[data-srcdoc]");
+    if (!frame) return;
+    if (frame.dataset.src) frame.src = frame.dataset.src;
+    else frame.srcdoc = frame.dataset.srcdoc;
+    delete frame.dataset.src;
+    delete frame.dataset.srcdoc;
+  }, true);
+
   // A link within a notebook to a heading by its words, as notebooks write them.
   const plain = (text) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "");
   document.addEventListener("click", (event) => {

@@ -7,6 +7,8 @@ export const tellHeight = () => {
   };
   new ResizeObserver(tell).observe(document.body);
   addEventListener("load", tell);
+  // A page whose script came later than this one asks.
+  addEventListener("message", (e) => { if (e.source === parent && e.data && e.data.nesAsk) { told = 0; tell(); } });
   tell();
 };
 
