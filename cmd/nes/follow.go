@@ -164,8 +164,10 @@ func saveNotebook(ctx context.Context, ses *session, id nes.RunID, attempt int, 
 	}
 	defer body.Close()
 	if path == "-" {
-		_, err := io.Copy(os.Stdout, body)
-		return err
+		if _, err := io.Copy(os.Stdout, body); err != nil {
+			return nes.Errorf(nes.CodeUnavailable, "write the notebook: %w", err)
+		}
+		return nil
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {

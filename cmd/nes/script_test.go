@@ -3,6 +3,10 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +31,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	repository := serveRepository(t)
+	breaking := serveBreaking(t)
 	python := interpreter()
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
@@ -38,6 +43,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("NES_PYTHON", python)
 			e.Setenv("HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("REPOSITORY", repository)
+			e.Setenv("BREAKING", breaking)
 			e.Setenv("PIDS", filepath.Join(e.WorkDir, "pids"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "home"), 0o700)
 		},
@@ -52,6 +58,26 @@ func TestScripts(t *testing.T) {
 	if python == "" {
 		t.Log("scripts with a kernel were skipped: set NES_PYTHON to a Python that has papermill and ipykernel")
 	}
+}
+
+// serveBreaking serves a run whose notebook breaks off in its middle, as behind a server that is killed. It returns its address.
+func serveBreaking(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/notebook") {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"id":"0198a0f0-0000-7000-8000-000000000000","status":"Succeeded","stage":"ended","version":9,"attempt":1}`)
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-ipynb+json")
+		_, _ = io.WriteString(w, `{"cells": [{"cell_type": "code"`)
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.URL
 }
 
 // interpreter has papermill and a kernel; "" where there is none.

@@ -245,11 +245,26 @@ func (d *decoder) number(n *node, v reflect.Value, path string) {
 		v.SetFloat(f)
 		return
 	}
-	if err != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<53 || v.OverflowInt(int64(f)) {
+	if err != nil || !isWhole(string(n.raw)) || math.Abs(f) >= 1<<53 || v.OverflowInt(int64(f)) {
 		d.add(path, "must be a whole number")
 		return
 	}
 	v.SetInt(int64(f))
+}
+
+// isWhole reports whether a number has no fraction, by its digits: as a float, 1e-400 would be 0.
+func isWhole(number string) bool {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(number), "e")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimRight(whole+fraction, "0")
+	if strings.Trim(digits, "-") == "" {
+		return true
+	}
+	shift, err := strconv.Atoi(exponent)
+	if exponent != "" && err != nil {
+		return false // a number beyond all numbers, or next to nothing
+	}
+	return shift+len(whole)-len(digits) >= 0
 }
 
 // fieldsOf maps the JSON names of a struct to its fields.

@@ -2,7 +2,10 @@ package strictjson_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"math/big"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -127,29 +130,83 @@ func TestNamesTwiceAreFoundInEverySpelling(t *testing.T) {
 // TestNumbersOfEverySize: what is accepted as a whole number is that number.
 func TestNumbersOfEverySize(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]int{"0": 0, "-0": 0, "1.0": 1, "1e3": 1000, "-12.50e1": -125, "9007199254740991": 1<<53 - 1, "-9007199254740991": 1 - 1<<53} {
+	for text, want := range map[string]int{"0": 0, "-0": 0, "1.0": 1, "1e3": 1000, "-12.50e1": -125, "0e-9999999999999999999": 0, "100e-2": 1, "0.00": 0, "1200.0e-2": 12, "0.5e1": 5, "9007199254740991": 1<<53 - 1, "-9007199254740991": 1 - 1<<53} {
 		var v outer
 		require.Empty(t, strictjson.Decode([]byte(`{"inner":{"size":`+text+`}}`), &v), text)
 		require.Equal(t, want, v.Inner.Size, text)
 	}
-	for _, text := range []string{"0.1", "1e-1", "9007199254740992", "9007199254740993", "-9007199254740993", "18446744073709551616", "1e400", "-1e400"} {
+	for _, text := range []string{"0.1", "1e-1", "1e-400", "1.00000000000000000000000001", "1e-9999999999999999999", "105e-1", "-0.1e0", "1.01e1", "9007199254740992", "9007199254740993", "-9007199254740993", "18446744073709551616", "1e400", "-1e400"} {
 		var v outer
 		require.Len(t, strictjson.Decode([]byte(`{"inner":{"size":`+text+`}}`), &v), 1, text)
 	}
 }
 
-// FuzzDecode holds Decode to encoding/json: it accepts nothing that encoding/json
-// refuses, and what it accepts it reads the same.
+// whole is read by encoding/json as Decode reads a whole number: 1e3 and 2.0 are some, which encoding/json alone refuses.
+type whole int
+
+func (w *whole) UnmarshalJSON(b []byte) error {
+	r, ok := new(big.Rat).SetString(string(b))
+	if string(b) == "null" || !ok && json.Valid(b) && (b[0] == '"' || b[0] == 't' || b[0] == 'f') {
+		return json.Unmarshal(b, (*int)(w))
+	}
+	if !ok || !r.IsInt() || !r.Num().IsInt64() {
+		return fmt.Errorf("%s is no whole number", b)
+	}
+	*w = whole(r.Num().Int64())
+	return nil
+}
+
+// readInner and readOuter are inner and outer as encoding/json is to read them.
+type readInner struct {
+	Size  whole   `json:"size"`
+	Ratio float64 `json:"ratio"`
+}
+
+type readOuter struct {
+	Name   string                     `json:"name"`
+	On     bool                       `json:"on"`
+	Wait   nes.Duration               `json:"wait"`
+	Inner  *readInner                 `json:"inner"`
+	Many   []readInner                `json:"many"`
+	Words  []nes.Reason               `json:"words"`
+	Labels map[string]string          `json:"labels"`
+	Raw    map[string]json.RawMessage `json:"raw"`
+}
+
+func (r readOuter) outer() outer {
+	o := outer{Name: r.Name, On: r.On, Wait: r.Wait, Words: r.Words, Labels: r.Labels, Raw: r.Raw}
+	if r.Inner != nil {
+		o.Inner = &inner{int(r.Inner.Size), r.Inner.Ratio}
+	}
+	if r.Many != nil {
+		o.Many = []inner{}
+	}
+	for _, i := range r.Many {
+		o.Many = append(o.Many, inner{int(i.Size), i.Ratio})
+	}
+	return o
+}
+
+// FuzzDecode holds Decode to encoding/json: but for whole numbers in another spelling, it accepts
+// nothing that encoding/json refuses, and what it accepts it reads the same.
 func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{"name":"x","raw":{"a":1.0}}`, `{"many":[{"size":3}]}`, `{"labels":{"\u0061":"b"}}`, `{"wait":90}`, `{"inner":{"ratio":-0.0}}`, `{"on":null}`, "\x00", `{"name":"\ud800"}`} {
+	for _, s := range []string{
+		`{"name":"x","raw":{"a":1.0}}`, `{"many":[{"size":3}]}`, `{"labels":{"\u0061":"b"}}`, `{"wait":90}`, `{"inner":{"ratio":-0.0}}`, `{"on":null}`, "\x00", `{"name":"\ud800"}`,
+		`{"inner":{"size":1e3}}`, `{"inner":{"size":2.0,"ratio":1e3}}`, `{"many":[{"size":-12.50e1},{}]}`, `{"inner":{"size":1e-400}}`, `{"inner":{"size":0e400}}`,
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var got, want outer
+		var got outer
 		if len(strictjson.Decode(data, &got)) > 0 {
 			return
 		}
-		require.NoError(t, json.Unmarshal(data, &want))
+		var read readOuter
+		if regexp.MustCompile(`[eE][+-]?[0-9]{4}`).Match(data) {
+			return // which a big.Rat would count out
+		}
+		require.NoError(t, json.Unmarshal(data, &read))
+		want := read.outer()
 		for name, value := range want.Labels {
 			if _, null := got.Labels[name]; !null && value == "" {
 				delete(want.Labels, name) // null, which encoding/json takes for ""
@@ -157,4 +214,100 @@ func FuzzDecode(f *testing.F) {
 		}
 		require.True(t, reflect.DeepEqual(got, want), "%s\n%#v\n%#v", data, got, want)
 	})
+}
+
+// every kind of JSON value, by the word for it.
+var kinds = map[string]string{"a string": `"x"`, "a number": `1`, "a boolean": `true`, "an object": `{}`, "a list": `[]`}
+
+// TestEveryKindInEveryPlace: each field takes its own kind alone, is named when it gets another one, and nothing else is lost by it.
+func TestEveryKindInEveryPlace(t *testing.T) {
+	t.Parallel()
+	for field, want := range map[string]string{
+		"name": "a string", "on": "a boolean", "inner": "an object", "many": "a list", "words": "a list", "labels": "an object", "raw": "an object",
+	} {
+		for kind, value := range kinds {
+			document := `{"` + field + `":` + value + `,"inner":{"ratio":7}}`
+			if field == "inner" {
+				document = `{"` + field + `":` + value + `}`
+			}
+			var v outer
+			problems := strictjson.Decode([]byte(document), &v)
+			if kind == want {
+				require.Empty(t, problems, document)
+			} else {
+				require.Equal(t, []nes.Problem{{Field: field, Message: "must be " + want + ", not " + kind}}, problems, document)
+			}
+			if field != "inner" {
+				require.InDelta(t, 7, v.Inner.Ratio, 0, "what is right is read")
+			}
+		}
+	}
+	for path, document := range map[string]string{
+		"inner.size": `{"inner":{"size":%s}}`, "inner.ratio": `{"inner":{"ratio":%s}}`, "many[1].size": `{"many":[{},{"size":%s}]}`, "labels.a": `{"labels":{"a":%s}}`, "words[0]": `{"words":[%s]}`,
+	} {
+		for kind, value := range kinds {
+			want := "a number"
+			if path == "labels.a" || path == "words[0]" {
+				want = "a string"
+			}
+			var v outer
+			problems := strictjson.Decode([]byte(fmt.Sprintf(document, value)), &v)
+			if kind == want {
+				require.Empty(t, problems, path)
+				continue
+			}
+			require.Equal(t, []nes.Problem{{Field: path, Message: "must be " + want + ", not " + kind}}, problems)
+		}
+	}
+}
+
+// TestRawKeepsEveryByte of any value, whatever stands around it.
+func TestRawKeepsEveryByte(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{
+		"1", "1.0", "1.10", "-0", "1e5", "1E+05", "12345678901234567890.123456789", `""`, `"a\u00e9é"`, `"\ud800"`, `" , : "`, `"\\"`, `"\""`, "null", "true", "false", "[]", "{}", "[ 1 , 2 ]", `{ "a" : [ {} , null ] }`, "[\n\t1\r\n]", `{"a":"}"}`, `["]"]`,
+	} {
+		for _, form := range []string{`{"raw":{"x":%s}}`, `{"raw":{"x":  %s  }}`, `{"raw" : {"w":0 ,"x" :%s, "y":"z"}}`, "{\n\"raw\":\n{\"x\":\n%s\n}\n}\n"} {
+			var v outer
+			document := fmt.Sprintf(form, value)
+			require.Empty(t, strictjson.Decode([]byte(document), &v), document)
+			if len(value) > 1 && (value[0] == '1' || value[0] == '-') {
+				require.Equal(t, json.Number(value), json.Number(v.Raw["x"]), document)
+				continue
+			}
+			require.Equal(t, value, string(v.Raw["x"]), document)
+		}
+	}
+}
+
+// TestWhereItStopsBeingJSON: line and column are counted as an editor counts them.
+func TestWhereItStopsBeingJSON(t *testing.T) {
+	t.Parallel()
+	for document, want := range map[string]string{
+		"{":                      "line 1, column 1",
+		"{}}":                    "line 1, column 3",
+		"\n\n{]":                 "line 3, column 2",
+		"{\"한글\": x}":            "line 1, column 8",
+		"{\r\n  \"name\": nope}": "line 2, column 12",
+		"{\"a\": \"\x01\"}":      "line 1, column 8",
+		"{\"a\": 1,}":            "line 1, column 9",
+		"{'a': 1}":               "line 1, column 2",
+		"{\"a\": 1} // comment":  "line 1, column 10",
+		"\xef\xbb\xbf{}":         "line 1, column 1",
+		"{\"name\": NaN}":        "line 1, column 10",
+		"{\"many\": [{}, {},,]}": "line 1, column 18",
+		"{\"a\": .5}":            "line 1, column 7",
+		"{\"a\": 1 \"b\": 2}":    "line 1, column 9",
+	} {
+		var v outer
+		problems := strictjson.Decode([]byte(document), &v)
+		require.Len(t, problems, 1, document)
+		require.Empty(t, problems[0].Field)
+		require.Contains(t, problems[0].Message, "is not JSON: "+want+":", document)
+		require.Equal(t, outer{}, v, "of what is no JSON nothing is read")
+	}
+	for _, blank := range []string{"", " ", "\n\t\r "} {
+		var v outer
+		require.Equal(t, []nes.Problem{{Message: "is empty: send a JSON object"}}, strictjson.Decode([]byte(blank), &v))
+	}
 }
