@@ -22,6 +22,7 @@ var tested = map[string]proofs{
 	"runner/agentapi":   {},
 	"runner/journal":    {},
 	"runner/record":     {},
+	"runner/reduce":     {},
 }
 
 type proofs struct {
