@@ -18,6 +18,7 @@ const minRatio = 1.2
 var tested = map[string]proofs{
 	"internal/jsonspan": {},
 	"internal/nbformat": {},
+	"runner":            {},
 	"runner/agent":      {},
 	"runner/agentapi":   {},
 	"runner/journal":    {},
