@@ -22,6 +22,7 @@ var tested = map[string]proofs{
 	"runner/agent":      {},
 	"runner/agentapi":   {},
 	"runner/journal":    {},
+	"runner/local":      {suites: []string{"runner/runnertest"}},
 	"runner/record":     {},
 	"runner/reduce":     {},
 }
