@@ -91,6 +91,8 @@ func canonical(remote string) string {
 	host, p := "", remote
 	if u, err := url.Parse(remote); err == nil && u.Scheme != "" && u.Host != "" {
 		host, p = u.Hostname(), u.Path
+	} else if strings.Contains(remote, "://") {
+		return "" // as of file:///srv/git
 	} else if before, after, ok := strings.Cut(remote, ":"); ok && !strings.Contains(before, "/") { // git@host:path
 		host, p = before[strings.LastIndexByte(before, '@')+1:], after
 	} else {
