@@ -82,6 +82,9 @@ func redactURL(s string) string {
 		}
 		return s
 	}
+	if strings.Contains(u.Opaque, "@") && !strings.Contains(u.Opaque, "@sha256:") { // user:password@host without a scheme; an image's digest is none
+		return "***"
+	}
 	query := u.Query()
 	if query.Has("password") {
 		query.Set("password", "xxxxx")

@@ -124,7 +124,7 @@ func (v *validator) readable(variable, path string) {
 // parsePrefix reads a network, or one address.
 func parsePrefix(s string) (netip.Prefix, error) {
 	s = strings.TrimSpace(s)
-	if a, err := netip.ParseAddr(s); err == nil {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" { // a zone may hold anything, "/64" too
 		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
 	return netip.ParsePrefix(s)
