@@ -170,6 +170,7 @@ func (q *query) filter(now time.Time) ledger.Filter {
 		Notebook:   q.text("notebook"),
 		Commit:     q.text("commit"),
 		Group:      q.text("group"),
+		Owner:      q.text("owner"),
 		TaskKey:    q.text("task_key"),
 		Parent:     nes.RunID(q.text("parent")),
 		Labels:     q.pairs("label"),

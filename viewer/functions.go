@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"html/template"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -29,7 +30,7 @@ func functions(l words.Language) template.FuncMap {
 		"indented": indented,
 		"contains": strings.Contains,
 		"notebook": notebookAddress,
-		"minus":    func(a, b int) int { return a - b },
+		"path":     escaped,
 	}
 }
 
@@ -153,8 +154,11 @@ func notebookAddress(s *nes.Source) string {
 	if s == nil || s.Repository == "" || s.Path == "" {
 		return ""
 	}
-	return "/notebooks/" + s.Repository + "/-/" + s.Path
+	return "/notebooks/" + escaped(s.Repository+"/-/"+s.Path)
 }
+
+// escaped writes a path for an address, slashes as they are.
+func escaped(path string) string { return (&url.URL{Path: path}).EscapedPath() }
 
 func indented(raw json.RawMessage) string {
 	var b bytes.Buffer

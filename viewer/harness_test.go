@@ -26,8 +26,9 @@ import (
 
 // What the program gives the viewer.
 var (
-	_ viewer.Runs    = (*ledger.Ledger)(nil)
-	_ viewer.Records = (*record.Store)(nil)
+	_ viewer.Runs      = (*ledger.Ledger)(nil)
+	_ viewer.Catalogue = (*ledger.Ledger)(nil)
+	_ viewer.Records   = (*record.Store)(nil)
 )
 
 // house is a viewer on a real ledger and a real server. Its records are notebooks that the test writes.
@@ -46,7 +47,7 @@ func newHouse(t *testing.T, change ...func(*viewer.Options)) *house {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, l.Close()) })
 	h := &house{t: t, ledger: l, records: newRecords(), caller: access.Local()}
-	o := viewer.Options{Runs: l, Records: h.records, PublicURL: "https://nes.example", SpoolDir: t.TempDir(), MaxWait: 2 * time.Second, Pace: time.Millisecond}
+	o := viewer.Options{Runs: l, Catalogue: l, Records: h.records, PublicURL: "https://nes.example", SpoolDir: t.TempDir(), MaxWait: 2 * time.Second, Pace: time.Millisecond}
 	for _, c := range change {
 		c(&o)
 	}

@@ -6,13 +6,12 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
-	"slices"
 	"sort"
-	"strings"
 	"time"
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/access"
+	"github.com/nes-run/nes/viewer/words"
 )
 
 const pageSize = 50
@@ -24,6 +23,7 @@ type listPage struct {
 	Tabs    []tab
 	Kept    []kept  // further filters that are on
 	Hidden  []field // filters that the search form carries along
+	Choices []choice
 	Rows    []listRow
 	Next    string // address of the next page
 	First   string // address of the first page, where this is another
@@ -42,6 +42,7 @@ type field struct{ Name, Value string }
 type listRow struct {
 	Run    nes.Run
 	Labels []string
+	Brief  []string // parameters
 	Took   float64
 	Since  time.Time
 	Live   bool
@@ -63,15 +64,18 @@ var tabs = []struct {
 // list shows the runs, newest first. With part=runs it answers with the rows alone, once they differ from those that
 // the query's version names, or with 204 when nothing changed in time.
 func (v *viewer) list(w http.ResponseWriter, r *http.Request) error {
-	caller := access.From(r.Context())
-	if err := access.Authorize(caller, access.ActionList, nil); err != nil {
+	if err := access.Authorize(access.From(r.Context()), access.ActionList, nil); err != nil {
 		return err
 	}
-	q := r.URL.Query()
-	filter := filterOf(q)
-	filter.Teams = caller.Teams()
-	if q.Get("part") == "runs" {
-		return v.listChanges(w, r, filter)
+	filter, err := v.filterOf(r)
+	if err != nil {
+		return err
+	}
+	if r.URL.Query().Get("part") == "runs" {
+		return v.listChanges(w, r, "rows", func() (any, string, error) {
+			p, err := v.listPage(r, filter)
+			return p, p.Version, err
+		})
 	}
 	p, err := v.listPage(r, filter)
 	if err != nil {
@@ -80,59 +84,25 @@ func (v *viewer) list(w http.ResponseWriter, r *http.Request) error {
 	return v.show(w, r, http.StatusOK, "list.html", p)
 }
 
-func filterOf(q url.Values) nes.RunFilter {
-	f := nes.RunFilter{
-		Text: strings.TrimSpace(q.Get("q")), Group: q.Get("group"), Notebook: q.Get("notebook"), Repository: q.Get("repository"),
-		Cursor: q.Get("cursor"), Limit: pageSize,
-	}
-	for _, t := range tabs {
-		if t.word == q.Get("status") {
-			f.Status = t.status
-		}
-	}
-	for _, l := range q["label"] {
-		if name, value, ok := strings.Cut(l, "="); ok {
-			if f.Labels == nil {
-				f.Labels = map[string]string{}
-			}
-			f.Labels[name] = value
-		}
-	}
-	return f
-}
-
 func (v *viewer) listPage(r *http.Request, f nes.RunFilter) (listPage, error) {
 	q := r.URL.Query()
 	found, err := v.Runs.Runs(r.Context(), f)
 	if err != nil {
 		return listPage{}, err
 	}
-	p := listPage{page: v.page(r, "Runs"), Text: f.Text, Status: q.Get("status")}
+	p := listPage{page: v.page(r, "Runs"), Text: f.Text, Status: q.Get("status"), Choices: choices(q)}
+	p.Title = p.Lang.Say(p.Title)
 	for _, run := range found.Runs {
 		p.Rows = append(p.Rows, v.row(run))
 	}
-	p.navigation(v.Prefix, q, found.Next)
-	if p.Version, err = v.version(p); err != nil {
-		return p, err
-	}
-	return p, nil
+	p.navigation(v.Prefix+"/", q, found.Next)
+	p.Version, err = v.version(p.Lang, "rows", p)
+	return p, err
 }
 
 // navigation fills in the addresses, all made from the query that led here.
-func (p *listPage) navigation(prefix string, q url.Values, next string) {
-	at := func(change func(url.Values)) string {
-		c := url.Values{}
-		for _, name := range []string{"q", "status", "group", "notebook", "repository", "label"} {
-			if len(q[name]) > 0 && q[name][0] != "" {
-				c[name] = slices.Clone(q[name])
-			}
-		}
-		change(c)
-		if len(c) == 0 {
-			return prefix + "/"
-		}
-		return prefix + "/?" + c.Encode()
-	}
+func (p *listPage) navigation(path string, q url.Values, next string) {
+	at := func(change func(url.Values)) string { return address(path, q, change) }
 	for _, t := range tabs {
 		on := q.Get("status") == t.word || t.status == nil && q.Get("status") == ""
 		p.Tabs = append(p.Tabs, tab{t.word, at(func(c url.Values) {
@@ -142,13 +112,9 @@ func (p *listPage) navigation(prefix string, q url.Values, next string) {
 			}
 		}), on})
 	}
-	for _, name := range []string{"group", "notebook", "repository", "label"} {
-		for _, value := range q[name] {
-			if value != "" {
-				p.Kept = append(p.Kept, kept{name, value, at(func(c url.Values) { c.Del(name) })})
-				p.Hidden = append(p.Hidden, field{name, value})
-			}
-		}
+	p.Kept = keptOf(path, q)
+	for _, k := range p.Kept {
+		p.Hidden = append(p.Hidden, field{k.Name, k.Value})
 	}
 	if p.Status != "" {
 		p.Hidden = append(p.Hidden, field{"status", p.Status})
@@ -164,7 +130,7 @@ func (p *listPage) navigation(prefix string, q url.Values, next string) {
 }
 
 func (v *viewer) row(run nes.Run) listRow {
-	row := listRow{Run: run}
+	row := listRow{Run: run, Brief: brief(&run)}
 	row.Took, row.Since, row.Live = took(run)
 	if p := v.progress(&run); p != nil && !run.Ended() {
 		row.Done, row.Total = p.Done+p.Failed, p.Total
@@ -176,27 +142,27 @@ func (v *viewer) row(run nes.Run) listRow {
 	return row
 }
 
-// version names the rows as they are shown.
-func (v *viewer) version(p listPage) (string, error) {
+// version names what a part of a page shows.
+func (v *viewer) version(l words.Language, part string, data any) (string, error) {
 	sum := sha256.New()
-	if err := v.pages[p.Lang].ExecuteTemplate(sum, "rows", p); err != nil {
+	if err := v.pages[l].ExecuteTemplate(sum, part, data); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
 }
 
-func (v *viewer) listChanges(w http.ResponseWriter, r *http.Request, f nes.RunFilter) error {
-	q := r.URL.Query()
+// listChanges answers with a part of a page once its version differs from the one in the address.
+func (v *viewer) listChanges(w http.ResponseWriter, r *http.Request, part string, build func() (data any, version string, err error)) error {
 	deadline := time.NewTimer(v.MaxWait)
 	defer deadline.Stop()
 	for {
 		changed := v.Runs.Changed("")
-		p, err := v.listPage(r, f)
+		data, version, err := build()
 		if err != nil {
 			return err
 		}
-		if p.Version != q.Get("version") {
-			return v.show(w, r, http.StatusOK, "rows", p)
+		if version != r.URL.Query().Get("version") {
+			return v.show(w, r, http.StatusOK, part, data)
 		}
 		select {
 		case <-changed:

@@ -27,6 +27,13 @@ type Runs interface {
 	Changed(id nes.RunID) <-chan struct{}
 }
 
+// Catalogue is what the viewer needs of the ledger to find runs among many.
+type Catalogue interface {
+	Notebooks(ctx context.Context, f nes.NotebookFilter) ([]nes.NotebookRuns, error)
+	// Tally counts runs by status.
+	Tally(ctx context.Context, f nes.RunFilter) (map[nes.Status]int, error)
+}
+
 // Records are what attempts leave behind, also while they run.
 type Records interface {
 	// WriteNotebook writes the executed notebook, or what there is of it; not_found when there is nothing yet.
@@ -45,10 +52,11 @@ type Committed interface {
 	OpenNotebook(ctx context.Context, run *nes.Run, attempt int, offset, length int64) (io.ReadCloser, error)
 }
 
-// Options of the viewer. Runs and Records are required.
+// Options of the viewer. Runs, Catalogue and Records are required.
 type Options struct {
-	Runs    Runs
-	Records Records
+	Runs      Runs
+	Catalogue Catalogue
+	Records   Records
 	// Committed opens the page of an ended run without reading its notebook; nil reads every notebook.
 	Committed Committed
 	Log       *slog.Logger // nil is nowhere
@@ -122,6 +130,12 @@ func (v *viewer) routes() http.Handler {
 	page("GET /runs/{id}/frame/{attempt}/{sha}", v.frame)
 	page("GET /runs/{id}/table/{attempt}/{sha}", v.table)
 	page("GET /static/{stamp}/{name}", v.static)
+	page("GET /notebooks", v.notebooks)
+	page("GET /notebooks/{notebook...}", v.notebook)
+	page("GET /groups/{group...}", v.group)
+	page("GET /latest", v.latest)
+	page("GET /latest/{notebook...}", v.latest)
+	page("GET /search", v.search)
 	page("GET /runs", v.toList)
 	page("GET /runs/{$}", v.toList)
 	page("/", func(_ http.ResponseWriter, r *http.Request) error {

@@ -63,19 +63,10 @@ func (l *Ledger) Unsettled(ctx context.Context) ([]nes.Run, error) {
 	return l.query(ctx, " WHERE stage <> 'ended' OR published = 0 ORDER BY id")
 }
 
-// query reads runs. It keeps no statement prepared: filters make too many different ones.
+// query reads runs.
 func (l *Ledger) query(ctx context.Context, rest string, args ...any) ([]nes.Run, error) {
-	if _, err := l.reads.known(""); err != nil {
-		return nil, l.fault("list runs", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	rows, err := l.reads.db.QueryContext(ctx, l.dialect.rebind("SELECT "+runColumns+" FROM runs"+rest), args...)
-	if err != nil {
-		return nil, l.fault("list runs", err)
-	}
 	var runs []nes.Run
-	err = each(rows, func(rows *sql.Rows) error {
+	err := l.rows(ctx, "list runs", "SELECT "+runColumns+" FROM runs"+rest, args, func(rows *sql.Rows) error {
 		var r nes.Run
 		if err := rows.Scan(runFields(&r)...); err != nil {
 			return err
@@ -83,7 +74,7 @@ func (l *Ledger) query(ctx context.Context, rest string, args ...any) ([]nes.Run
 		runs = append(runs, r)
 		return nil
 	})
-	return runs, l.fault("list runs", err)
+	return runs, err
 }
 
 // where is a list of conditions that must all hold.
@@ -126,6 +117,7 @@ func conditions(f Filter, d dialect) (*where, error) {
 	w.equal("repository", f.Repository)
 	w.equal("notebook", f.Notebook)
 	w.equal("group_name", f.Group)
+	w.equal("owner", f.Owner)
 	w.equal("task_key", f.TaskKey)
 	w.equal("parent", string(f.Parent))
 	paired(w, "labels", f.Labels)
@@ -187,8 +179,12 @@ func searched(w *where, text, like string) {
 	if text == "" {
 		return
 	}
-	pattern := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
-	match := " " + like + ` ? ESCAPE '\'`
-	w.add("(input_url"+match+" OR message"+match+" OR id IN (SELECT run_id FROM labels WHERE name"+match+" OR value"+match+"))",
-		pattern, pattern, pattern, pattern)
+	pattern, match := containing(text, like)
+	w.add("(input_url"+match+" OR message"+match+" OR group_name"+match+" OR id IN (SELECT run_id FROM labels WHERE name"+match+" OR value"+match+"))",
+		pattern, pattern, pattern, pattern, pattern)
+}
+
+// containing is a comparison with whatever contains a text.
+func containing(text, like string) (pattern, match string) {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%", " " + like + ` ? ESCAPE '\'`
 }

@@ -59,6 +59,15 @@ var korean = map[string]string{
 	"Result": "결과", "Value, as JSON; empty is the notebook’s default": "값(JSON). 비우면 노트북의 기본값", "The notebook declares no parameters.": "이 노트북은 매개변수를 선언하지 않습니다.",
 	"The same": "같은 커밋", "The newest": "최신", "This form needs JavaScript. The run’s page says how to send it with curl.": "이 양식에는 JavaScript가 필요합니다. curl로 보내는 방법은 실행 페이지에 있습니다.",
 
+	// finding
+	"Notebook, address, label …": "노트북, 주소, 레이블 …", "Search runs": "실행 검색", "Status": "상태", "All": "전체", "Under way": "진행 중", "Filter": "필터", "Show": "보기", "any": "전체",
+	"Reason": "이유", "Label": "레이블", "Since": "이후", "Until": "이전까지", "Remove this filter": "이 필터 지우기", "Pages": "페이지", "Newest": "최신", "Older runs": "이전 실행",
+	"No runs here that match.": "조건에 맞는 실행이 없습니다.", "No runs here yet.": "아직 실행이 없습니다.", "Start one with this command and the address of a notebook:": "다음 명령과 노트북 주소로 시작하세요:",
+	"Submitted": "제출", "Duration": "걸린 시간", "Newest run": "최신 실행", "Newest success": "최신 성공", "As a list": "목록으로", "Runs, oldest first; the taller, the longer": "실행 기록. 오래된 것부터, 높을수록 오래 걸림",
+	"All %d runs": "실행 %d개 모두", "%d × %s": "%[2]s %[1]d", "Repository or path …": "저장소 또는 경로 …", "Search notebooks": "노트북 검색", "No notebook here that was run.": "실행된 노트북이 없습니다.",
+	"A notebook, a label, a message, an id …": "노트북, 레이블, 메시지, ID …", "All runs that match": "맞는 실행 모두", "Nothing here matches.": "맞는 것이 없습니다.",
+	"Finds runs by notebook, address, message, group, label or id, and notebooks by repository and path.": "실행은 노트북, 주소, 메시지, 그룹, 레이블, ID로, 노트북은 저장소와 경로로 찾습니다.",
+
 	// what a reason means
 	"Every cell ran.": "모든 셀이 실행되었습니다.", "The notebook said that there was nothing to do.": "할 일이 없다고 노트북이 알렸습니다.",
 	"A cell raised an error.": "셀에서 오류가 났습니다.", "The kernel process ended in the middle of a cell.": "셀 실행 도중 커널 프로세스가 끝났습니다.",

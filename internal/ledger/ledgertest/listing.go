@@ -35,7 +35,7 @@ func library(t *testing.T, l *ledger.Ledger) map[nes.RunID]string {
 	a := submission(nes.Spec{Labels: map[string]string{"dag": "daily", "env": "prod"}, Group: "g1", TaskKey: "t1"})
 	add("a", a, &fetched, nes.ReasonCompleted, "fine")
 	b := submission(nes.Spec{Labels: map[string]string{"dag": "daily"}, Parameters: map[string]json.RawMessage{"day": json.RawMessage(`"월요일"`)}})
-	b.Team, b.At = "other", at(60)
+	b.Team, b.Owner, b.At = "other", "bob", at(60)
 	add("b", b, nil, nes.ReasonCellError, "100% of it_failed\\here")
 	c := submission(nes.Spec{InputURL: "https://gitlab.example/매출/보고서.ipynb", Group: "g1", Parameters: map[string]json.RawMessage{"n": json.RawMessage("[1,2]")}})
 	c.At = at(120)
@@ -71,6 +71,10 @@ func filters(t *testing.T, l *ledger.Ledger) {
 		{ledger.Filter{Commit: fetched.Source.Commit}, "a"},
 		{ledger.Filter{Group: "g1"}, "c a"},
 		{ledger.Filter{TaskKey: "t1"}, "a"},
+		{ledger.Filter{Owner: "bob"}, "b"},
+		{ledger.Filter{Owner: "alice", Group: "g1"}, "c a"},
+		{ledger.Filter{Owner: "Alice"}, ""},
+		{ledger.Filter{Text: "G1"}, "c a"},
 		{ledger.Filter{Parent: "0190a000-0000-7000-8000-000000000000"}, "d"},
 		{ledger.Filter{Labels: map[string]string{"dag": "daily"}}, "b a"},
 		{ledger.Filter{Labels: map[string]string{"dag": "daily", "env": "prod"}}, "a"},
@@ -104,6 +108,63 @@ func filters(t *testing.T, l *ledger.Ledger) {
 		require.Equal(t, test.want, strings.Join(found, " "), "%+v", test.filter)
 		require.Empty(t, page.Next)
 	}
+}
+
+// notebooks: each is listed once, the one that was run last first, and what a caller may not see does not count.
+func notebooks(t *testing.T, l *ledger.Ledger) {
+	names := library(t, l)
+	const reports = "github.com/acme/reports"
+	again, _, err := l.Create(t.Context(), submission(nes.Spec{}))
+	require.NoError(t, err)
+	again = apply(t, l, nes.Fetch(&again, noon))
+	again = apply(t, l, nes.FetchDone(&again, fetched, noon))
+	names[again.ID] = "e"
+	tests := []struct {
+		filter nes.NotebookFilter
+		want   []string // path, runs, name of the newest
+	}{
+		{nes.NotebookFilter{}, []string{"daily.ipynb 2 e", "weekly.ipynb 1 d"}},
+		{nes.NotebookFilter{Limit: 1}, []string{"daily.ipynb 2 e"}},
+		{nes.NotebookFilter{Text: "WEEK"}, []string{"weekly.ipynb 1 d"}},
+		{nes.NotebookFilter{Text: "acme"}, []string{"daily.ipynb 2 e", "weekly.ipynb 1 d"}},
+		{nes.NotebookFilter{Text: "%"}, nil},
+		{nes.NotebookFilter{Repository: reports, Text: "daily"}, []string{"daily.ipynb 2 e"}},
+		{nes.NotebookFilter{Repository: "github.com/acme"}, nil},
+		{nes.NotebookFilter{Teams: []string{"data"}, Text: "daily"}, []string{"daily.ipynb 2 e"}},
+		{nes.NotebookFilter{Teams: []string{"other"}}, nil},
+		{nes.NotebookFilter{Teams: []string{}}, nil},
+	}
+	for _, test := range tests {
+		found, err := l.Notebooks(t.Context(), test.filter)
+		require.NoError(t, err)
+		var got []string
+		for _, n := range found {
+			require.Equal(t, reports, n.Repository)
+			got = append(got, fmt.Sprint(n.Notebook, " ", n.Runs, " ", names[n.Newest]))
+		}
+		require.Equal(t, test.want, got, "%+v", test.filter)
+	}
+}
+
+// tally: runs are counted by status, as a list with the same filter shows them.
+func tally(t *testing.T, l *ledger.Ledger) {
+	library(t, l)
+	for _, test := range []struct {
+		filter ledger.Filter
+		want   map[nes.Status]int
+	}{
+		{ledger.Filter{}, map[nes.Status]int{nes.StatusSucceeded: 1, nes.StatusFailed: 1, nes.StatusPending: 1, nes.StatusError: 1}},
+		{ledger.Filter{Group: "g1"}, map[nes.Status]int{nes.StatusSucceeded: 1, nes.StatusPending: 1}},
+		{ledger.Filter{Group: "g1", Limit: 1, Cursor: "0190a000-0000-7000-8000-000000000000"}, map[nes.Status]int{nes.StatusSucceeded: 1, nes.StatusPending: 1}},
+		{ledger.Filter{Teams: []string{"other"}}, map[nes.Status]int{nes.StatusFailed: 1}},
+		{ledger.Filter{Group: "none"}, map[nes.Status]int{}},
+	} {
+		got, err := l.Tally(t.Context(), test.filter)
+		require.NoError(t, err)
+		require.Equal(t, test.want, got, "%+v", test.filter)
+	}
+	_, err := l.Tally(t.Context(), ledger.Filter{Commit: "x"})
+	requireCode(t, nes.CodeInvalid, err)
 }
 
 func badFilters(t *testing.T, l *ledger.Ledger) {

@@ -49,6 +49,8 @@ func Run(t *testing.T, open func(t *testing.T) *ledger.Ledger) {
 		{"checkpoints", checkpoints},
 		{"filters", filters},
 		{"bad filters", badFilters},
+		{"notebooks that were run", notebooks},
+		{"counts by status", tally},
 		{"pages", pages},
 		{"pages while runs are added", pagesWhileAdding},
 		{"events", events},

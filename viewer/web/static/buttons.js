@@ -82,6 +82,11 @@ export function startButtons() {
     menu.open = false;
     menu.querySelector("summary").focus();
   });
+  // A form of filters leaves what is empty out of the address.
+  document.addEventListener("formdata", (event) => {
+    if (!("sparse" in event.target.dataset)) return;
+    for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name);
+  });
   document.addEventListener("submit", (event) => {
     if (!event.target.dataset.rerun) return;
     event.preventDefault();
