@@ -90,6 +90,8 @@ type Attempt struct {
 	EndedAt    *time.Time `json:"ended_at,omitempty"`
 	// HeardAt is about when the agent last reported, where several servers share the ledger.
 	HeardAt *time.Time `json:"heard_at,omitempty"`
+	// Place names the only machine that can reach the attempt's processes; empty where every server can.
+	Place string `json:"-"`
 	// TokenHash is the hexadecimal SHA-256 of the token that the attempt's agent shows.
 	TokenHash string `json:"-"`
 	// Exit is what the agent reported at the end, as it came; nil when it never did.

@@ -23,6 +23,7 @@ type Transition struct {
 
 	Fetched   *Fetched        // what the fetch found out
 	TokenHash string          // of the attempt that is launched
+	Place     string          // where it is launched, if only one server reaches it there
 	Exit      json.RawMessage // what the agent reported
 	Outcome   *Outcome        // what the attempt came to
 	NotBefore *time.Time      // earliest next launch
@@ -56,6 +57,12 @@ func Requeue(r *Run, why string, at time.Time) Transition {
 // Launch records the intent to launch attempt r.Attempt+1, before anything is created.
 func Launch(r *Run, tokenHash string, at time.Time) Transition {
 	return Transition{Run: r.ID, To: StageScheduling, Attempt: r.Attempt + 1, Kind: "launched", TokenHash: tokenHash, At: at}
+}
+
+// In says where a launch happens, if one server alone reaches attempts there.
+func (t Transition) In(place string) Transition {
+	t.Place = place
+	return t
 }
 
 // Starting records that the attempt's agent has reported for the first time.

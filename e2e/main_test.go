@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/nes-run/nes/internal/ledger/postgrestest"
@@ -12,6 +13,23 @@ import (
 
 // bin is the directory of the binaries under test, built once.
 var bin string
+
+// faulty is the directory of the same binaries with fault points, built for the first test that needs it.
+var faulty = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(bin, "faulty")
+	return dir, compile(dir, "-tags=nesfaults")
+})
+
+// compile builds the binaries into a directory.
+func compile(dir string, args ...string) error {
+	args = append(append([]string{"build", "-o", dir + string(filepath.Separator)}, args...), "../cmd/...")
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return nil
+}
 
 func TestMain(m *testing.M) { os.Exit(build(m)) }
 
@@ -22,10 +40,8 @@ func build(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	cmd := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "../cmd/...")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+	if err := compile(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	bin = dir

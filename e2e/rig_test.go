@@ -50,9 +50,19 @@ func (r *rig) Host(t *testing.T, sc *scenario.Scenario) scenario.Site {
 	if env == nil {
 		s := *r.common
 		s.t = t
-		return &site{&s}
+		return &site{server: &s}
 	}
-	return &site{serve(t, append(env, r.stores(t)...)...)}
+	env = append(env, r.stores(t)...)
+	if sc.Server.Hold == "" {
+		return &site{server: serve(t, env...)}
+	}
+	dir, err := faulty()
+	require.NoError(t, err)
+	release := filepath.Join(t.TempDir(), "release")
+	s := &site{server: prepare(t, dir, append(env, "NESFAULTS=hold="+sc.Server.Hold+"="+release)...), release: release}
+	s.start()
+	t.Cleanup(func() { _ = os.WriteFile(release, nil, 0o600) }) // a test that failed has not come that far
+	return s
 }
 
 // need returns the variables of a server that the scenario must have for itself; nil where any will do.
@@ -67,16 +77,21 @@ func need(t *testing.T, sc *scenario.Scenario) []string {
 		require.NoError(t, err)
 		env = append(env, "JUPYTER_PATH="+dir)
 	}
+	own := sc.Server.Hold != ""
 	for _, step := range sc.Steps {
-		if step.Do == "restart server" {
-			env = append(env, "NES_LOG_LEVEL=info")
-		}
+		own = own || strings.Contains(step.Do, "server")
+	}
+	if own && env == nil {
+		env = []string{}
 	}
 	return env
 }
 
 // site is one server of the local backend.
-type site struct{ *server }
+type site struct {
+	*server
+	release string // file that lets a held server go on
+}
 
 // Client implements scenario.Site.
 func (s *site) Client() *client.Client { return s.client }
@@ -113,6 +128,8 @@ func (s *site) Strike(t *testing.T, what string, run nes.Run) {
 	case "restart server":
 		s.kill()
 		s.start()
+	case "release":
+		require.NoError(t, os.WriteFile(s.release, nil, 0o600))
 	case "kill agent":
 		pid := agent.Process(s.attempt(run))
 		require.Positive(t, pid, "no agent lives")

@@ -21,6 +21,7 @@ import (
 // server is a `nes serve` process over a data directory, which outlives it.
 type server struct {
 	t      *testing.T
+	bin    string // directory of its binary
 	dir    string
 	addr   string
 	env    []string
@@ -45,14 +46,21 @@ func python(t *testing.T) string {
 // serve starts a server on an empty data directory and stops it, and everything it runs, with the test.
 func serve(t *testing.T, env ...string) *server {
 	t.Helper()
+	s := prepare(t, bin, env...)
+	s.start()
+	return s
+}
+
+// prepare makes a server of the binaries in a directory, and does not start it yet.
+func prepare(t *testing.T, bin string, env ...string) *server {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
-	s := &server{t: t, dir: t.TempDir(), addr: addr, client: client.New("http://"+addr, client.Options{})}
+	s := &server{t: t, bin: bin, dir: t.TempDir(), addr: addr, client: client.New("http://"+addr, client.Options{})}
 	s.env = append(os.Environ(), "NES_ADDR="+addr, "NES_DATA_DIR="+s.dir, "NES_PYTHON="+python(t), "NES_SERVER=", "NES_CONFIG=", "NES_TOKEN=")
 	s.env = append(s.env, env...)
-	s.start()
 	t.Cleanup(s.close)
 	return s
 }
@@ -60,12 +68,7 @@ func serve(t *testing.T, env ...string) *server {
 // start starts the process and waits until it answers.
 func (s *server) start() {
 	s.t.Helper()
-	log, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	require.NoError(s.t, err)
-	defer log.Close()
-	s.cmd = exec.Command(filepath.Join(bin, "nes"), "serve")
-	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.env, log, log
-	require.NoError(s.t, s.cmd.Start())
+	s.launch()
 	ctx, cancel := context.WithTimeout(s.t.Context(), scenario.Patience)
 	defer cancel()
 	for {
@@ -78,6 +81,17 @@ func (s *server) start() {
 	}
 }
 
+// launch starts the process.
+func (s *server) launch(env ...string) {
+	s.t.Helper()
+	log, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	require.NoError(s.t, err)
+	defer log.Close()
+	s.cmd = exec.Command(filepath.Join(s.bin, "nes"), "serve")
+	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = append(s.env[:len(s.env):len(s.env)], env...), log, log
+	require.NoError(s.t, s.cmd.Start())
+}
+
 // kill ends the server as a crash does.
 func (s *server) kill() {
 	s.t.Helper()
@@ -87,6 +101,9 @@ func (s *server) kill() {
 
 // close stops the server gently and cancels what it left running.
 func (s *server) close() {
+	if s.cmd == nil {
+		return // it was never started
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if page, err := s.client.Runs(ctx, nil); err == nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sourcegraph/conc"
@@ -18,6 +20,8 @@ import (
 type Controller struct {
 	o    Options
 	desk *desk
+	// follows says that another controller leads: this one cares for the attempts of its own place alone.
+	follows atomic.Bool
 
 	wake  chan struct{} // holds one: look again
 	steps conc.WaitGroup
@@ -48,6 +52,10 @@ func NewController(o Options) *Controller {
 		desk: &desk{seats: map[Ref]*seat{}},
 	}
 }
+
+// Lead says whether this controller takes up runs (as a new one does), or cares only for the attempts of its own
+// place while another one leads. It is for a controller that is stopped.
+func (c *Controller) Lead(leads bool) { c.follows.Store(!leads) }
 
 // Start begins to control, and returns. What an earlier controller left is taken up.
 func (c *Controller) Start(ctx context.Context) error {
@@ -149,7 +157,12 @@ func (c *Controller) runOnce(ctx context.Context) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.forgetSettled(runs)
-	admitted := c.admit(runs)
+	var admitted map[nes.RunID]bool
+	if c.follows.Load() {
+		runs = slices.DeleteFunc(runs, func(r nes.Run) bool { return !attempted(&r) })
+	} else {
+		admitted = c.admit(runs)
+	}
 	next := now.Add(idle)
 	for i := range runs {
 		if at := c.leftover(&runs[i]); at.After(now) {
@@ -170,6 +183,11 @@ func (c *Controller) runOnce(ctx context.Context) time.Time {
 // calm is how long a new controller leaves alone what only has to be cleared away: somebody may have
 // started it to run a notebook, and waits for that.
 const calm = 250 * time.Millisecond
+
+// attempted reports whether what comes next concerns an attempt, which has a place.
+func attempted(r *nes.Run) bool {
+	return takesPlace(r.Stage) || r.Stage == nes.StageSaving || (r.Ended() && r.Attempt > 0)
+}
 
 // leftover is when to look at a run that ended before this controller began; zero is at once.
 func (c *Controller) leftover(r *nes.Run) time.Time {

@@ -41,6 +41,8 @@ type Decision struct {
 type Facts struct {
 	Policy   Policy
 	Admitted bool // a place is free, and it is this run's
+	Foreign  bool // the attempt runs where only another server reaches it
+	Follows  bool // another controller cares for it
 
 	// Of the newest attempt, in the stages from scheduling to executing.
 	Seen       Observation
@@ -54,6 +56,14 @@ type Facts struct {
 // where that is decided.
 func Decide(r *nes.Run, f Facts, now time.Time) Decision {
 	f.Policy = f.Policy.WithDefaults()
+	switch {
+	case f.Follows:
+		return Decision{Do: ActWait}
+	case f.Foreign && !r.Published:
+		if at := abandonedAt(r, f); at.After(now) {
+			return Decision{Do: ActWait, At: earlier(at, now.Add(f.Policy.MaxLook))}
+		}
+	}
 	switch r.Stage {
 	case nes.StageEnded:
 		return decideEnded(r)
@@ -99,6 +109,18 @@ func decideWaiting(r *nes.Run, f Facts, now time.Time) Decision {
 	return Decision{Do: ActWait, At: earlier(*r.NotBefore, nextClock(r, f.Policy, now))}
 }
 
+// abandonedAt is when an attempt of another server's machine is nobody's any more. Its agent calls the server there: as long
+// as that is heard of, or was lately, it takes the attempt to its end itself.
+func abandonedAt(r *nes.Run, f Facts) time.Time {
+	last := f.Since
+	for _, t := range []*time.Time{&f.LaunchedAt, &f.HeardAt, r.EndedAt} {
+		if t != nil && t.After(last) {
+			last = *t
+		}
+	}
+	return last.Add(f.Policy.PlaceSilence)
+}
+
 // decideAttempt trusts, in this order: the exit marker, what the backend saw, and at last silence.
 func decideAttempt(r *nes.Run, f Facts, now time.Time) Decision {
 	if f.HeardAt.IsZero() && r.Stage != nes.StageScheduling {
@@ -106,6 +128,10 @@ func decideAttempt(r *nes.Run, f Facts, now time.Time) Decision {
 	}
 	order, ordered := OrderOf(r, f.Policy, now)
 	switch {
+	case f.Foreign:
+		lost := Observation{Started: true, Reason: nes.ReasonNodeLost}
+		lost.Message = fmt.Sprintf("nothing was heard of the machine that ran it for %s", f.Policy.PlaceSilence)
+		return save(Conclude(lost, order, now))
 	case f.Seen.Phase == PhaseGone:
 		return save(Conclude(f.Seen, order, now))
 	case f.Seen.Phase == PhaseAbsent:

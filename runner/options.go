@@ -79,6 +79,9 @@ type Options struct {
 	// MaxFetches at once; 0 is 8.
 	MaxFetches int
 	Policy     Policy
+	// Place names what Backend runs attempts on, where this server alone reaches it, such as one machine. Attempts of
+	// another place are left to the controller there. Empty is a backend that every server reaches.
+	Place string
 	// HeardEvery is how often the ledger is told that an agent lives, so that the server that controls knows
 	// of agents that call another one; 0 is never, for a server that is alone.
 	HeardEvery time.Duration

@@ -15,6 +15,7 @@ type Policy struct {
 	Relaunches   int           // of attempts that never started, without asking (3)
 	RetryBackoff time.Duration // where the run's own policy names none (10 s)
 	Timeout      time.Duration // of runs that name none (0: none)
+	PlaceSilence time.Duration // after which attempts of another server's machine are given up (10 min)
 	MaxLook      time.Duration // after which an attempt under way is looked at, whatever happens (5 s)
 }
 
@@ -30,6 +31,7 @@ func (p Policy) WithDefaults() Policy {
 	set(&p.Grace, 10*time.Second)
 	set(&p.RetryBackoff, 10*time.Second)
 	set(&p.MaxLook, 5*time.Second)
+	set(&p.PlaceSilence, 10*time.Minute)
 	if p.Relaunches == 0 {
 		p.Relaunches = 3
 	}

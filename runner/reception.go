@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner/agentapi"
 	"github.com/nes-run/nes/runner/journal"
 )
@@ -182,6 +183,7 @@ func (r *Reception) Exit(ctx context.Context, caller agentapi.Caller, e journal.
 	if err := r.advance(ctx, &v); err != nil {
 		return err
 	}
+	fault.At(fault.ExitReporting)
 	if e = r.conclude(ctx, &v, e); ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -250,6 +252,7 @@ type desk struct {
 // seat of one attempt's agent.
 type seat struct {
 	tokenHash  string
+	place      string
 	launchedAt time.Time
 
 	mu    sync.Mutex
@@ -304,7 +307,7 @@ func (d *desk) seat(ctx context.Context, ledger Runs, ref Ref) (*seat, error) {
 	if s, ok := d.seats[ref]; ok {
 		return s, nil
 	}
-	s = &seat{tokenHash: a.TokenHash, launchedAt: a.LaunchedAt}
+	s = &seat{tokenHash: a.TokenHash, place: a.Place, launchedAt: a.LaunchedAt}
 	if a.HeardAt != nil {
 		s.heard = *a.HeardAt
 	}

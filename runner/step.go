@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner/journal"
 )
 
@@ -71,20 +72,37 @@ func (s *step) now() time.Time { return s.c.o.Now() }
 // decide gathers the facts and asks Decide.
 func (s *step) decide(ctx context.Context) (Decision, error) {
 	f := Facts{Policy: s.c.o.Policy, Admitted: s.admitted, Since: s.c.desk.openedAt()}
-	if takesPlace(s.run.Stage) {
-		seat, err := s.c.desk.seat(ctx, s.c.o.Ledger, s.ref())
-		if err != nil {
+	if attempted(&s.run) {
+		if err := s.observe(ctx, &f); err != nil {
 			return Decision{}, err
-		}
-		if err := seat.catchUp(ctx, s.c.o.Ledger, s.ref(), s.now(), s.c.o.HeardEvery); err != nil {
-			return Decision{}, err
-		}
-		f.LaunchedAt, f.HeardAt = seat.launchedAt, seat.heardAt()
-		if f.Seen, err = s.c.o.Backend.Observe(ctx, s.ref()); err != nil {
-			return Decision{}, fmt.Errorf("observe %s: %w", s.ref().Name(), err)
 		}
 	}
 	return Decide(&s.run, f, s.now()), nil
+}
+
+// observe looks at the newest attempt, as far as it can be seen from here.
+func (s *step) observe(ctx context.Context, f *Facts) error {
+	seat, err := s.c.desk.seat(ctx, s.c.o.Ledger, s.ref())
+	if err != nil {
+		return err
+	}
+	f.Foreign = seat.place != "" && seat.place != s.c.o.Place
+	f.Follows = s.c.follows.Load() && (f.Foreign || seat.place == "")
+	if !takesPlace(s.run.Stage) && !f.Foreign {
+		return nil
+	}
+	if err := seat.catchUp(ctx, s.c.o.Ledger, s.ref(), s.now(), s.c.o.HeardEvery); err != nil {
+		return err
+	}
+	f.LaunchedAt, f.HeardAt = seat.launchedAt, seat.heardAt()
+	if f.Foreign {
+		s.c.desk.leave(s.ref()) // its agent calls another server
+		return nil
+	}
+	if f.Seen, err = s.c.o.Backend.Observe(ctx, s.ref()); err != nil {
+		return fmt.Errorf("observe %s: %w", s.ref().Name(), err)
+	}
+	return nil
 }
 
 // perform does what was decided, and reports whether there is nothing more to do for now.
@@ -194,7 +212,7 @@ func (s *step) untilOrdered(ctx context.Context) (context.Context, context.Cance
 func (s *step) launch(ctx context.Context) error {
 	s.admitted = false
 	next := Ref{Run: s.run.ID, Attempt: s.run.Attempt + 1}
-	if err := s.apply(ctx, nes.Launch(&s.run, HashToken(s.c.o.Key.Token(next)), s.now())); err != nil {
+	if err := s.apply(ctx, nes.Launch(&s.run, HashToken(s.c.o.Key.Token(next)), s.now()).In(s.c.o.Place)); err != nil {
 		return err
 	}
 	return s.create(ctx)
@@ -203,6 +221,7 @@ func (s *step) launch(ctx context.Context) error {
 // create makes the backend start the attempt, or take up what it has of it. It is done again
 // after a crash between intent and creation; token and order are the same then.
 func (s *step) create(ctx context.Context) error {
+	fault.At(fault.Launching)
 	err := s.c.o.Backend.Launch(ctx, Job{
 		Ref: s.ref(), Token: s.c.o.Key.Token(s.ref()), Launch: LaunchOrder(&s.run, s.c.o.Policy),
 		Runtime: s.run.Spec.Runtime, Profile: s.run.Spec.Profile, Resources: resources(&s.run), HostNetwork: s.run.Spec.HostNetwork, Labels: s.run.Spec.Labels,
@@ -306,13 +325,16 @@ func (s *step) forget(ref Ref) {
 // publish tells the world, and cleans up.
 func (s *step) publish(ctx context.Context) error {
 	if s.run.Attempt > 0 {
+		fault.At(fault.Removing)
 		if err := s.c.o.Backend.Remove(ctx, s.ref()); err != nil {
 			return fmt.Errorf("remove %s: %w", s.ref().Name(), err)
 		}
 		s.forget(s.ref())
 	}
+	fault.At(fault.Publishing)
 	if err := s.c.o.Records.Publish(ctx, &s.run); err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
+	fault.At(fault.Published)
 	return s.c.o.Ledger.Published(ctx, s.run.ID)
 }

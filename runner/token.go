@@ -22,6 +22,22 @@ type Key []byte
 // keySize of a key, in bytes.
 const keySize = 32
 
+// DrawKey makes a key, as text.
+func DrawKey() string {
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key) // never fails
+	return base64.RawURLEncoding.EncodeToString(key)
+}
+
+// ParseKey reads a key that DrawKey made.
+func ParseKey(text string) (Key, error) {
+	key, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(key) != keySize {
+		return nil, errors.New("key of the attempts' tokens: what the ledger keeps is none")
+	}
+	return key, nil
+}
+
 // LoadKey reads the key in file, and makes one there when there is none.
 func LoadKey(file string) (Key, error) {
 	raw, err := os.ReadFile(file)

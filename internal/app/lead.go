@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -29,17 +28,23 @@ type leader struct {
 	self       string
 }
 
-// control starts the controller: at once where nobody else can use the ledger, and else whenever it is this server's turn.
-func (a *App) control(ctx context.Context, led *ledger.Ledger, c *runner.Controller) error {
+// control starts the controller. Where others use the ledger too, it leads whenever it is this server's turn, and cares
+// for what runs on this machine alone meanwhile. self is told by no other server that lives.
+func (a *App) control(ctx context.Context, led *ledger.Ledger, c *runner.Controller, self string) error {
 	if !led.Shared() {
 		a.later("controller", func(context.Context) error { c.Stop(); return nil })
 		return c.Start(ctx)
 	}
-	l := &leader{ledger: led, controller: c, log: a.log, self: rand.Text()}
+	l := &leader{ledger: led, controller: c, log: a.log, self: self}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	c.Lead(false)
+	if err := c.Start(ctx); err != nil {
+		cancel()
+		return err
+	}
 	var running sync.WaitGroup
 	running.Go(func() { l.run(ctx) })
-	a.later("controller", func(context.Context) error { cancel(); running.Wait(); return nil })
+	a.later("controller", func(context.Context) error { cancel(); running.Wait(); c.Stop(); return nil })
 	return nil
 }
 
@@ -54,10 +59,7 @@ func (l *leader) run(ctx context.Context) {
 
 // lead controls until the lease is lost or the server stops.
 func (l *leader) lead(ctx context.Context) {
-	if err := l.controller.Start(ctx); err != nil {
-		l.log.Error("the controller does not start", "err", err)
-		return
-	}
+	l.turn(ctx, true)
 	l.log.Info("this server controls")
 	for renewed := time.Now(); time.Since(renewed) < leaseGrace; {
 		pause(ctx, leaseRenew)
@@ -76,9 +78,18 @@ func (l *leader) lead(ctx context.Context) {
 			renewed = asked
 		}
 	}
-	l.controller.Stop()
+	l.turn(ctx, false)
 	l.log.Info("this server controls no more")
 	l.release(ctx)
+}
+
+// turn makes the controller lead or follow. It waits for the steps that are under way.
+func (l *leader) turn(ctx context.Context, leads bool) {
+	l.controller.Stop()
+	l.controller.Lead(leads)
+	if err := l.controller.Start(ctx); err != nil {
+		l.log.Error("the controller does not start", "err", err)
+	}
 }
 
 // release lets another server begin at once; where that fails the lease runs out by itself.

@@ -43,7 +43,7 @@ type Config struct {
 	AgentAddr     string `envconfig:"AGENT_ADDR" shown:"loopback; :8081 for pods" desc:"Where the server listens for the agents that stand beside notebooks: host and port."`
 	AgentURL      string `envconfig:"AGENT_URL" desc:"Address by which agents in pods reach the server, such as http://nes-agents.nes:8081. Needed for kubernetes."`
 	AgentImage    string `envconfig:"AGENT_IMAGE" desc:"Image of nes-agent, which goes into every pod. Needed for kubernetes."`
-	AgentKeyFile  string `envconfig:"AGENT_KEY_FILE" shown:"agent.key in the data directory" desc:"File with the 32 bytes from which agents' tokens are made. Servers that share a ledger share it."`
+	AgentKeyFile  string `envconfig:"AGENT_KEY_FILE" shown:"the ledger's, where servers share it; agent.key in the data directory" desc:"File with the 32 bytes from which agents' tokens are made. Servers that share a ledger must have the same."`
 	KubeNamespace string `envconfig:"KUBE_NAMESPACE" shown:"the kubeconfig's, or the server's own" desc:"Namespace of pods whose profile names none. The cluster is the one that KUBECONFIG names, or the one around the server."`
 
 	MaxRunning int    `envconfig:"MAX_RUNNING" shown:"number of cores; 100 for pods" desc:"Notebooks that run at once; further ones wait their turn."`
@@ -126,7 +126,6 @@ func (c Config) withDefaults() (Config, []nes.Problem) {
 	c.LogFormat = or(c.LogFormat, "text")
 	c.MaxRunning = or(c.MaxRunning, runtime.GOMAXPROCS(0))
 	c.AgentAddr = or(c.AgentAddr, "127.0.0.1:0")
-	c.AgentKeyFile = or(c.AgentKeyFile, filepath.Join(c.DataDir, "agent.key"))
 	return c, problems
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/gitsource"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/storage"
 )
 
@@ -81,7 +82,9 @@ func (in *Intake) fetch(ctx context.Context, r gitsource.Resolved) (string, erro
 	}
 	defer f.Close()
 	in.log.Info("fetched", "repository", r.Repository, "commit", tree.Commit, "notes", tree.Notes)
+	fault.At(fault.BundleStoring)
 	_, err = in.bucket.Put(ctx, storage.BundleKey(r.RepositoryHash(), tree.Commit), f, bundleOptions())
+	fault.At(fault.BundleStored)
 	return tree.Commit, ignoreConflict(err)
 }
 

@@ -13,8 +13,8 @@ func (t *tx) recordAttempt(c nes.Transition) error {
 	var err error
 	switch c.To {
 	case nes.StageScheduling:
-		_, err = t.exec("INSERT INTO attempts (run_id, number, token_hash, status, launched_at) VALUES (?, ?, ?, ?, ?)",
-			string(c.Run), c.Attempt, c.TokenHash, string(nes.StatusPending), c.At.UnixMicro())
+		_, err = t.exec("INSERT INTO attempts (run_id, number, token_hash, place, status, launched_at) VALUES (?, ?, ?, ?, ?, ?)",
+			string(c.Run), c.Attempt, c.TokenHash, c.Place, string(nes.StatusPending), c.At.UnixMicro())
 	case nes.StageExecuting:
 		_, err = t.exec("UPDATE attempts SET status = ?, started_at = ? WHERE run_id = ? AND number = ?",
 			string(nes.StatusRunning), c.At.UnixMicro(), string(c.Run), c.Attempt)

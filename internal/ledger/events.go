@@ -11,6 +11,7 @@ import (
 // event adds e to the events, with the state of run as it is now. It comes last in its
 // transaction: other writers wait for the counter until that commits.
 func (t *tx) event(run *nes.Run, e nes.Event) error {
+	t.kind = e.Kind
 	if _, err := t.row("UPDATE counters SET value = value + 1 WHERE name = 'events' RETURNING value", []any{&t.seq}); err != nil {
 		return err
 	}

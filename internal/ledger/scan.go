@@ -25,12 +25,12 @@ func runFields(r *nes.Run) []any {
 	}
 }
 
-const attemptColumns = `run_id, number, token_hash, status, reason, message, exit_marker, outcome, launched_at, started_at, ended_at, heard_at`
+const attemptColumns = `run_id, number, token_hash, status, reason, message, exit_marker, outcome, launched_at, started_at, ended_at, heard_at, place`
 
 func attemptFields(a *nes.Attempt) []any {
 	return []any{
 		&a.RunID, &a.Number, &a.TokenHash, &a.Status, &a.Reason, &a.Message, (*[]byte)(&a.Exit), document{&a.Outcome},
-		instant{&a.LaunchedAt}, moment{&a.StartedAt}, moment{&a.EndedAt}, moment{&a.HeardAt},
+		instant{&a.LaunchedAt}, moment{&a.StartedAt}, moment{&a.EndedAt}, moment{&a.HeardAt}, &a.Place,
 	}
 }
 

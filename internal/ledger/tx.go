@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"github.com/nes-run/nes/internal/fault"
 )
 
 // tx is one transaction that writes.
@@ -17,6 +19,7 @@ type tx struct {
 	// change names the transaction in the event that it writes; seq is that event's number, 0 while there is none.
 	change string
 	seq    int64
+	kind   string // of that event
 	// fresh are statements to keep for later transactions. They are prepared after this
 	// one, because on SQLite it holds the only connection that writes.
 	fresh []string
@@ -64,6 +67,7 @@ func (l *Ledger) writeOnce(ctx context.Context, f func(*tx) error) error {
 		_ = begun.Rollback()
 		return err
 	}
+	fault.Of(fault.LedgerWriting, t.kind)
 	if err := begun.Commit(); err != nil {
 		if t.seq == 0 || !l.dialect.unsure(err) {
 			return err
@@ -72,6 +76,7 @@ func (l *Ledger) writeOnce(ctx context.Context, f func(*tx) error) error {
 			return err
 		}
 	}
+	fault.Of(fault.LedgerWritten, t.kind)
 	for _, query := range t.fresh {
 		if _, err := l.writes.statement(ctx, query); err != nil {
 			break // it is committed; the statement is prepared another time

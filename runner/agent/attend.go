@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner/agentapi"
 	"github.com/nes-run/nes/runner/journal"
 )
@@ -66,6 +67,7 @@ func Attend(ctx context.Context, dir string, finish <-chan struct{}, log *slog.L
 		return err
 	}
 	defer alive.Close()
+	fault.At(fault.AgentBegun)
 	o, err := ReadOrder(dir)
 	if err != nil {
 		return err
@@ -185,7 +187,9 @@ func (a *attendant) begin(ctx context.Context, v *Volume) error {
 		case <-ctx.Done():
 		}
 	}()
+	fault.At(fault.AgentFetching)
 	err := Fetch(ctx, a.config)
+	fault.At(fault.AgentFetched)
 	select {
 	case <-a.config.Finish: // Watch reports that nothing was started
 		return nil
@@ -198,7 +202,8 @@ func (a *attendant) begin(ctx context.Context, v *Volume) error {
 	return err
 }
 
-// startExec starts exec as the leader of its own session. The result is closed when it has ended.
+// startExec starts exec as the leader of its own session. The result is closed when it has ended, unless it found that
+// there is one already.
 func (a *attendant) startExec() (<-chan struct{}, error) {
 	log, err := os.OpenFile(filepath.Join(a.dir, ExecLog), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -213,12 +218,18 @@ func (a *attendant) startExec() (<-chan struct{}, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, nes.Fail(nes.ReasonInternal, "exec cannot be started: %v", err)
 	}
+	fault.At(fault.AgentStarted)
 	died := make(chan struct{})
 	go func() {
-		defer close(died)
-		if err := cmd.Wait(); err != nil {
+		err := cmd.Wait()
+		if cmd.ProcessState.ExitCode() == exitTaken {
+			a.log.Warn("an exec that an earlier agent started has the attempt")
+			return // whose death the lock tells
+		}
+		if err != nil {
 			a.log.Warn("exec ended in error", "error", err)
 		}
+		close(died)
 	}()
 	return died, nil
 }

@@ -41,12 +41,18 @@ func Main(args []string) int {
 	case errors.Is(err, errUsage), errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(os.Stderr, usage)
 		return 2
+	case args[0] == "exec" && nes.CodeOf(err) == nes.CodeConflict:
+		log.Warn("nothing to do", "error", err)
+		return exitTaken
 	case err != nil:
 		log.Error("agent ended", "command", args[0], "error", err)
 		return 1
 	}
 	return 0
 }
+
+// exitTaken is the exit code of an exec that found another one at its work.
+const exitTaken = 75
 
 var errUsage = errors.New("bad usage")
 

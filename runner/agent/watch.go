@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner/agentapi"
 	"github.com/nes-run/nes/runner/journal"
 )
@@ -98,9 +99,11 @@ func (w *watcher) send(ctx context.Context) error {
 			return err
 		}
 		before := w.offset
+		fault.At(fault.AgentPosting)
 		if err := w.post(ctx, chunk); err != nil {
 			return err
 		}
+		fault.At(fault.AgentPosted)
 		if w.offset == before {
 			break // the journal was taken away or cut off meanwhile: the next look is soon enough
 		}
@@ -195,7 +198,10 @@ func (w *watcher) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.c.Client.Exit(ctx, exit)
+	fault.At(fault.AgentEnding)
+	err := w.c.Client.Exit(ctx, exit)
+	fault.At(fault.AgentEnded)
+	return err
 }
 
 const (

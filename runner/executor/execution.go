@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner/driver"
 	"github.com/nes-run/nes/runner/journal"
 )
@@ -48,6 +49,7 @@ func (x *execution) run(ctx context.Context) journal.Exit {
 	if err != nil {
 		return failed(err)
 	}
+	fault.At(fault.ExecStarted)
 	x.watch(ctx, ended)
 	clean := endDescendants()
 	x.closeLog()

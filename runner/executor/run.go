@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner/journal"
 )
 
@@ -41,6 +42,7 @@ func Run(ctx context.Context, dir string, o Options) (journal.Exit, error) {
 	if exit, ok := v.marker(); ok {
 		return exit, nil
 	}
+	fault.At(fault.ExecBegun)
 	adoptOrphans()
 	exit := (&execution{volume: v, options: o}).run(ctx)
 	exit.V = journal.Version
@@ -48,7 +50,10 @@ func Run(ctx context.Context, dir string, o Options) (journal.Exit, error) {
 	exit.Journal = v.journalSize()
 	exit.MemPeak = memoryPeak()
 	o.Log.Info("notebook ended", "reason", exit.Reason, "code", exit.Code, "signal", exit.Signal)
-	return exit, v.writeMarker(exit)
+	fault.At(fault.ExecMarking)
+	err = v.writeMarker(exit)
+	fault.At(fault.ExecMarked)
+	return exit, err
 }
 
 // failed is the marker of an attempt that never got as far as a driver.

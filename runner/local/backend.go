@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner"
 	"github.com/nes-run/nes/runner/agent"
 )
@@ -137,6 +138,7 @@ func (b *Backend) Launch(_ context.Context, j runner.Job) error {
 	if err != nil {
 		return err
 	}
+	fault.At(fault.LaunchPrepared)
 	if agent.Process(dir) == 0 && !b.starting(j.Ref) && !done(dir) {
 		return b.start(j.Ref)
 	}

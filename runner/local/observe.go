@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner"
 	"github.com/nes-run/nes/runner/agent"
 )
@@ -118,6 +119,7 @@ func (b *Backend) start(ref runner.Ref) error {
 	b.mu.Lock()
 	b.watched[ref.Name()] = cmd.Process.Pid
 	b.mu.Unlock()
+	fault.At(fault.Launched)
 	go func() {
 		_ = cmd.Wait() // what it came to is in its files
 		b.ended(ref, cmd.Process.Pid)

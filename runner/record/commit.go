@@ -10,6 +10,7 @@ import (
 	"github.com/sourcegraph/conc/pool"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner/journal"
 	"github.com/nes-run/nes/runner/reduce"
 	"github.com/nes-run/nes/storage"
@@ -37,8 +38,14 @@ func (s *Store) Commit(ctx context.Context, run *nes.Run, a nes.Attempt, exit jo
 			return err
 		}
 		o = s.outcome(l, exit)
-		return s.store(ctx, l, run, a, exit, &o)
+		return nil
 	})
+	if err != nil {
+		return o, err
+	}
+	fault.At(fault.RecordStoring)
+	err = s.read(ctx, run, a.Number, func(l *live) error { return s.store(ctx, l, run, a, exit, &o) })
+	fault.At(fault.RecordStored)
 	return o, err
 }
 
@@ -189,6 +196,7 @@ func (s *Store) store(ctx context.Context, l *live, run *nes.Run, a nes.Attempt,
 		err := s.put(ctx, notebook, "application/x-ipynb+json", func(w io.Writer) error {
 			return l.state.Write(w, l.reader(ctx), stamp)
 		})
+		fault.At(fault.NotebookStored)
 		if err == nil && s.o.Index != nil {
 			err = s.o.Index(ctx, notebook, index)
 			o.Index = index

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner/journal"
 	"github.com/nes-run/nes/storage"
 )
@@ -46,7 +47,9 @@ func (s *Store) PutFile(ctx context.Context, run *nes.Run, attempt int, name, su
 }
 
 func (s *Store) putVerified(ctx context.Context, key string, in *verified) error {
+	fault.At(fault.FileStoring)
 	_, err := s.o.Bucket.Put(ctx, key, in, storage.PutOptions{ContentType: typeOf(key)})
+	fault.At(fault.FileStored)
 	return firstError(in.err, err)
 }
 
@@ -138,9 +141,9 @@ func (s *Store) Files(ctx context.Context, run *nes.Run, attempt int) ([]nes.Fil
 		}
 	}
 	if l := s.peek(run.ID, attempt); l != nil {
-		l.mu.Lock()
+		l.mu.RLock()
 		maps.Copy(known, l.shelf.known())
-		l.mu.Unlock()
+		l.mu.RUnlock()
 	}
 	return s.listFiles(ctx, storage.AttemptPrefix(run, attempt)+outputs, known)
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner/journal"
 	"github.com/nes-run/nes/storage"
 )
@@ -46,6 +47,7 @@ func (l *live) append(ctx context.Context, run *nes.Run, offset int64, data []by
 		return &nes.Error{Code: nes.CodeTooLarge, Reason: nes.ReasonOutputTooLarge, Message: "the journal is larger than may be stored"}
 	}
 	c := chunk{storage.JournalKey(run, l.attempt, end), end, int64(len(data))}
+	fault.At(fault.JournalStoring)
 	_, err := l.bucket().Put(ctx, c.key, bytes.NewReader(data), storage.PutOptions{ContentType: "application/x-ndjson", IfGeneration: storage.CreateOnly()})
 	if nes.CodeOf(err) == nes.CodeConflict { // another server was quicker, or an earlier call that we think failed
 		return l.catchUp(ctx)
@@ -53,6 +55,7 @@ func (l *live) append(ctx context.Context, run *nes.Run, offset int64, data []by
 	if err != nil {
 		return err
 	}
+	fault.At(fault.JournalStored)
 	l.chunks = append(l.chunks, c)
 	l.feed(end, data)
 	return nil

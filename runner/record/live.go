@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nes-run/nes"
@@ -24,14 +25,17 @@ type live struct {
 	attempt int
 	prefix  string // of keys
 
-	mu     sync.Mutex
-	used   time.Time
-	loaded bool
-	chunks []chunk
-	state  *reduce.State // nil until the parameterised notebook has arrived
-	log    *reduce.Log
-	text   *spool
-	shelf  *shelf // nil until a side file arrives
+	progress atomic.Pointer[nes.Progress] // as last told
+
+	mu       sync.RWMutex
+	used     time.Time
+	loaded   bool
+	caughtUp time.Time // when the bucket was last asked for what is not known here
+	chunks   []chunk
+	state    *reduce.State // nil until the parameterised notebook has arrived
+	log      *reduce.Log
+	text     *spool
+	shelf    *shelf // nil until a side file arrives
 }
 
 // chunk is one stored piece of the journal.
@@ -109,6 +113,7 @@ func (l *live) read(ctx context.Context, key string, limit int64) ([]byte, error
 // catchUp takes in the stored chunks that are not known here: all of them after a restart,
 // and what another server stored.
 func (l *live) catchUp(ctx context.Context) error {
+	l.caughtUp = l.store.o.Now()
 	found, err := l.list(ctx)
 	if err != nil {
 		return err

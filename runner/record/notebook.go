@@ -85,7 +85,7 @@ func (s *Store) writePartial(ctx context.Context, run *nes.Run, attempt int, w i
 		return nes.Errorf(nes.CodeUnavailable, "make room for the notebook: %w", err)
 	}
 	defer aside.Close()
-	err = s.with(ctx, run, attempt, func(l *live) error {
+	err = s.read(ctx, run, attempt, func(l *live) error {
 		if l.state == nil {
 			return nes.Errorf(nes.CodeNotFound, "the notebook of run %s has not been started yet", run.ID)
 		}
@@ -122,7 +122,7 @@ func (s *Store) Log(ctx context.Context, run *nes.Run, attempt int, cursor int64
 	}
 	var err error
 	if under(run, attempt) {
-		err = s.with(ctx, run, attempt, func(l *live) (err error) {
+		err = s.read(ctx, run, attempt, func(l *live) (err error) {
 			page.Text, err = l.text.page(cursor, limit)
 			return err
 		})

@@ -33,6 +33,8 @@ type Options struct {
 	MaxLog int64
 	// MaxFiles is the size of all side files of an attempt together; 0 is 1 GiB.
 	MaxFiles int64
+	// Shared says that other servers store journals in the same bucket, so that what is read here may be behind.
+	Shared bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -101,6 +103,52 @@ func (s *Store) with(ctx context.Context, run *nes.Run, attempt int, f func(*liv
 		return err
 	}
 	return f(l)
+}
+
+// freshFor is how long what other servers may have stored is not looked for.
+const freshFor = time.Second
+
+// read calls f with the attempt's live record, which others may read at the same time, and somebody may be storing.
+func (s *Store) read(ctx context.Context, run *nes.Run, attempt int, f func(*live) error) error {
+	l := s.find(run, attempt)
+	if err := s.refresh(ctx, l); err != nil {
+		return err
+	}
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if !l.loaded {
+		return nes.Errorf(nes.CodeUnavailable, "attempt %d of run %s has just ended: look again", attempt, run.ID)
+	}
+	return f(l)
+}
+
+// refresh makes the record where it is not at hand, and takes in what other servers stored meanwhile. Where somebody is at
+// work on it, it is good enough as it is.
+func (s *Store) refresh(ctx context.Context, l *live) error {
+	l.mu.RLock()
+	made, stale := l.loaded, s.o.Shared && s.o.Now().Sub(l.caughtUp) >= freshFor
+	l.mu.RUnlock()
+	switch {
+	case !made:
+		l.mu.Lock()
+	case !stale || !l.mu.TryLock():
+		return nil
+	}
+	defer l.mu.Unlock()
+	l.used = s.o.Now()
+	if !made || !l.loaded {
+		return l.load(ctx)
+	}
+	look := l.catchUp
+	if l.state == nil {
+		look = l.takeInput
+	}
+	err := look(ctx)
+	if err != nil && l.loaded { // what is known can be read all the same
+		s.o.Log.Warn("a journal cannot be looked at", "run", l.run, "attempt", l.attempt, "error", err)
+		return nil
+	}
+	return err
 }
 
 func (s *Store) find(run *nes.Run, attempt int) *live {
@@ -173,13 +221,19 @@ func (s *Store) Progress(run *nes.Run) *nes.Progress {
 		}
 		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.state == nil {
-		return nil
+	// Nobody who only looks at a run waits for the bucket: while somebody stores, the last count is told.
+	if l.mu.TryRLock() {
+		defer l.mu.RUnlock()
+		if l.state != nil {
+			p := l.state.Progress()
+			l.progress.Store(&p)
+		}
 	}
-	p := l.state.Progress()
-	return &p
+	if p := l.progress.Load(); p != nil {
+		told := *p
+		return &told
+	}
+	return nil
 }
 
 // FirstCell returns when the attempt's first cell started, as its driver's clock said, and whether one has.
@@ -188,8 +242,8 @@ func (s *Store) FirstCell(run *nes.Run, attempt int) (time.Time, bool) {
 	if l == nil {
 		return time.Time{}, false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
 	if l.state == nil || !l.state.Started() {
 		return time.Time{}, false
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/ledger"
@@ -120,6 +121,28 @@ func leaseEnds(t *testing.T, l *ledger.Ledger) {
 	require.Eventually(t, func() bool { return hold("c", time.Hour) }, time.Minute, 5*time.Millisecond)
 	require.GreaterOrEqual(t, time.Since(began), term)
 	require.False(t, hold("b", term), "who came too late has lost it")
+}
+
+// sharedKey: of many that ask at once one draws, and all get that.
+func sharedKey(t *testing.T, l *ledger.Ledger) {
+	var drawn atomic.Int32
+	got := make([]string, 20)
+	var all errgroup.Group
+	for i := range got {
+		all.Go(func() (err error) {
+			got[i], err = l.Key(t.Context(), "attempts", func() string { drawn.Add(1); return strconv.Itoa(i) })
+			return err
+		})
+	}
+	require.NoError(t, all.Wait())
+	require.NotEmpty(t, got[0])
+	for _, k := range got {
+		require.Equal(t, got[0], k)
+	}
+	other, err := l.Key(t.Context(), "other", func() string { return "x" })
+	require.NoError(t, err)
+	require.Equal(t, "x", other)
+	require.EqualValues(t, 1, drawn.Load())
 }
 
 func heard(t *testing.T, l *ledger.Ledger) {

@@ -102,8 +102,11 @@ func life(t *testing.T, l *ledger.Ledger) {
 	require.Equal(t, fetched.Source, *run.Source)
 	require.Equal(t, fetched.Parameters, run.Parameters)
 	require.Equal(t, fetched.Conversions, run.Conversions)
-	run = apply(t, l, nes.Launch(&run, "token", at(3)))
+	run = apply(t, l, nes.Launch(&run, "token", at(3)).In("a machine"))
 	require.Equal(t, 1, run.Attempt)
+	launched, err := l.Attempt(t.Context(), run.ID, 1)
+	require.NoError(t, err)
+	require.Equal(t, "a machine", launched.Place)
 	run = apply(t, l, nes.Starting(&run, at(4)))
 	require.Nil(t, run.StartedAt)
 	run = apply(t, l, nes.Executing(&run, at(5)))
@@ -124,7 +127,7 @@ func life(t *testing.T, l *ledger.Ledger) {
 	seen := look(t, l, run.ID)
 	started, ended := at(5), at(6)
 	require.Equal(t, []nes.Attempt{{
-		RunID: run.ID, Number: 1, Status: nes.StatusSucceeded, LaunchedAt: at(3), StartedAt: &started, EndedAt: &ended,
+		RunID: run.ID, Number: 1, Status: nes.StatusSucceeded, Place: "a machine", LaunchedAt: at(3), StartedAt: &started, EndedAt: &ended,
 		TokenHash: "token", Exit: json.RawMessage(`{"v":1,"reason":""}`), Outcome: &outcome,
 	}}, seen.attempts)
 	require.Equal(t, []string{"submitted", "fetching", "fetched", "launched", "starting", "started", "saving", "ended"}, kinds(seen.events))

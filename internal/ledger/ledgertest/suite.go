@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) *ledger.Ledger) {
 		{"lease", lease},
 		{"one of 20 holds a lease", holders},
 		{"a lease runs out", leaseEnds},
+		{"keys are shared", sharedKey},
 		{"heard", heard},
 		{"checkpoints", checkpoints},
 		{"filters", filters},
