@@ -70,6 +70,17 @@ func TestDetailsAsJSON(t *testing.T) {
 	require.Equal(t, d, back)
 }
 
+// TestFaultsSayWhereToLook: of what went wrong inside, nothing is told but where it is written.
+func TestFaultsSayWhereToLook(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{io.EOF, &nes.Error{Code: nes.CodeInternal, Message: "secret"}, &nes.Error{Code: "invented", Message: "secret"}, fmt.Errorf("secret: %w", io.EOF)} {
+		d := problem.From(err)
+		require.Equal(t, 500, d.Status)
+		require.Contains(t, d.Detail, "The server's log says more under this request's id")
+		require.NotContains(t, fmt.Sprintf("%+v", d), "secret")
+	}
+}
+
 // TestStatusesLeadBack: of codes that share a status the first is what the bare status means; the others come back by their documents.
 func TestStatusesLeadBack(t *testing.T) {
 	t.Parallel()

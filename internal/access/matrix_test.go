@@ -89,6 +89,10 @@ func TestRolesAreNotShared(t *testing.T) {
 	p, ok := tokens.Principal(token)
 	require.True(t, ok)
 	require.Equal(t, []access.Role{access.RoleRead}, p.Roles)
+	usual, err := access.NewTokens([]access.Token{{Name: "a", Team: "t", Token: token}})
+	require.NoError(t, err)
+	p, _ = usual.Principal(token)
+	require.Equal(t, []access.Role{access.RoleSubmit}, p.Roles, "a token without roles submits")
 	all := access.Roles()
 	all[0] = access.RoleAdmin
 	require.Equal(t, access.RoleRead, access.Roles()[0])

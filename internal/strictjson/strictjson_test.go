@@ -102,6 +102,8 @@ func TestHopelessDocumentsEnd(t *testing.T) {
 	require.Len(t, strictjson.Decode([]byte(deep), &v), 1)
 	many := `{` + strings.Repeat(`"q":1,`, 5000) + `"q":1}`
 	require.Len(t, strictjson.Decode([]byte(many), &v), 101)
+	exact := `{` + strings.Repeat(`"q":1,`, 99) + `"q":1}`
+	require.Len(t, strictjson.Decode([]byte(exact), &v), 100, "with as many as may be told, nothing is left out")
 }
 
 // TestDepthIsExact: 200 lists and objects are open at most, whatever stands beside them.
