@@ -32,6 +32,9 @@ func (in *Intake) Upload(ctx context.Context, r io.Reader) (string, error) {
 	if n > in.limits.Upload {
 		return "", nes.Errorf(nes.CodeTooLarge, "the archive has more than %d MiB: leave large data out of the directory", in.limits.Upload>>20)
 	}
+	if n == 0 {
+		return "", nes.Invalid([]nes.Problem{{Field: "body", Message: "is empty: send a tar.zst archive"}})
+	}
 	if err := in.checkUpload(f); err != nil {
 		return "", err
 	}
