@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) *ledger.Ledger) {
 		{"heard", heard},
 		{"checkpoints", checkpoints},
 		{"filters", filters},
+		{"filters like a model", filtersLikeAModel},
 		{"bad filters", badFilters},
 		{"notebooks that were run", notebooks},
 		{"counts by status", tally},
