@@ -40,7 +40,7 @@ func (s *Server) notebookPage(c echo.Context) error {
 	name := strings.TrimSuffix(notebookName(&run), ".ipynb")
 	h := c.Response().Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", render.PagePolicy())
+	render.PageHeaders(h)
 	h.Set("Content-Disposition", strings.Replace(disposition(name+".html"), "attachment", "inline", 1))
 	h.Set("Cache-Control", "private, no-cache")
 	if c.Request().Method == http.MethodHead {

@@ -60,13 +60,21 @@ func (f Frames) height() string {
 const frameStyle literal = `<style>html{color-scheme:light;background:#fff}body{margin:8px;font:14px/1.5 system-ui,sans-serif;color:#1b1f24;overflow-x:auto}
 table{border-collapse:collapse}th,td{padding:.25em .6em;text-align:right}pre{white-space:pre-wrap}</style>`
 
+// noPeers comes before any script of the notebook: connections between browsers are the one way out that policies do not
+// close everywhere.
+const noPeers literal = `<script>for(const n of["RTCPeerConnection","webkitRTCPeerConnection","RTCDataChannel"])delete globalThis[n]</script>`
+
 // WriteFrame writes the document that shows a body in its frame. assets is the address of the static files, with
 // its last slash; where it is empty, the frame asks the page around it for the bundle.
 func WriteFrame(w io.Writer, b *notebook.Body, file io.ReaderAt, assets string) error {
 	out := bufio.NewWriterSize(w, 32<<10)
 	kind := FrameOf(b.MIME)
 	var m markup
-	m.lit(`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Output</title>`, frameStyle, `</head><body>`, "\n")
+	m.lit(`<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Output</title>`, frameStyle)
+	if !kind.Chart() {
+		m.lit(noPeers)
+	}
+	m.lit(`</head><body>`, "\n")
 	foot := markup{}
 	body := io.Writer(out)
 	switch kind {

@@ -158,8 +158,3 @@ func withFonts(css []byte) []byte {
 		return []byte("url(data:font/woff2;base64," + base64.StdEncoding.EncodeToString(font.Body) + ")")
 	})
 }
-
-// PagePolicy is the policy of a response with a page that stands alone: as strict as the one within, and in a sandbox.
-func PagePolicy() string {
-	return "sandbox allow-scripts; " + string(pagePolicy) + "; frame-ancestors 'self'"
-}

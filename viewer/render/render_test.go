@@ -170,6 +170,7 @@ func TestHeadersKeepBytesOfNotebooksInASandbox(t *testing.T) {
 		sandbox, script string
 	}{
 		"bytes":               {render.SandboxHeaders, "sandbox", ""},
+		"a page alone":        {render.PageHeaders, "sandbox allow-scripts", "'unsafe-inline' 'unsafe-eval'"},
 		"HTML":                {frame(render.FrameHTML, false), "sandbox allow-scripts", "'unsafe-inline' 'unsafe-eval'"},
 		"script":              {frame(render.FrameScript, false), "sandbox allow-scripts", "'unsafe-inline' 'unsafe-eval'"},
 		"chart":               {frame(render.FramePlotly, false), "sandbox allow-scripts", "'self'"},
@@ -192,5 +193,6 @@ func TestHeadersKeepBytesOfNotebooksInASandbox(t *testing.T) {
 		require.Equal(t, "'self'", policy["frame-ancestors"], name)
 		require.NotContains(t, h.Get("Content-Security-Policy"), "http", name)
 		require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), name)
+		require.Equal(t, map[bool]string{true: "(response-origin)", false: "()"}[strings.Contains(name, "chart")], h.Get("Connection-Allowlist"), name)
 	}
 }
