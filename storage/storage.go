@@ -35,7 +35,7 @@ type Bucket interface {
 type Object struct {
 	Key         string
 	Size        int64
-	Generation  int64  // changes with every Put of the key; never 0
+	Generation  int64  // changes with every Put of the key; 0 in listings of stores that do not tell it there, and never else
 	ContentType string // empty in listings
 	Modified    time.Time
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nes-run/nes/storage"
 	"github.com/nes-run/nes/storage/file"
 	"github.com/nes-run/nes/storage/gcs"
+	"github.com/nes-run/nes/storage/s3"
 )
 
 // remote is a bucket that lies elsewhere.
@@ -29,6 +30,8 @@ func (a *App) bucket(ctx context.Context) (storage.Bucket, error) {
 	switch scheme {
 	case "gs":
 		b, err = gcs.Open(ctx, gcs.Options{Bucket: name, Prefix: prefix})
+	case "s3":
+		b, err = s3.Open(s3.Options{Bucket: name, Prefix: prefix})
 	default:
 		return file.Open(rest)
 	}

@@ -29,7 +29,7 @@ var layers = []struct {
 		"gitsource", "internal/intake", "internal/ledger", "runner", "runner/reduce", "runner/executor",
 		"runner/agent", "runner/record", "api/client", "viewer/render", "internal/config",
 	}},
-	{"adapters", []string{"api", "viewer", "storage/file", "storage/gcs", "runner/local", "runner/kube"}},
+	{"adapters", []string{"api", "viewer", "storage/file", "storage/gcs", "storage/s3", "runner/local", "runner/kube"}},
 	{"wiring", []string{"internal/app"}},
 	{"commands", []string{"cmd/nes", "cmd/nes-agent"}},
 }
@@ -53,6 +53,7 @@ var owners = map[string][]string{
 	"github.com/jackc/pgx":                   {"internal/ledger"},
 	"github.com/pressly/goose":               {"internal/ledger"},
 	"cloud.google.com/go":                    {"storage/gcs"},
+	"github.com/minio/":                      {"storage/s3"},
 	"github.com/yuin/goldmark":               {"viewer/render"},
 	"github.com/alecthomas/chroma":           {"viewer/render"},
 	"github.com/alecthomas/chroma/v2/lexers": {}, // costs every start

@@ -25,7 +25,7 @@ type Config struct {
 	Addr      string `envconfig:"ADDR" default:"127.0.0.1:8080" desc:"Where the server listens: host and port. Anything but loopback needs tokens in NES_CONFIG."`
 	DataDir   string `envconfig:"DATA_DIR" shown:"~/.local/share/nes" desc:"Directory of everything that is kept on this machine. One process owns it at a time. XDG_DATA_HOME moves the default."`
 	Ledger    string `envconfig:"LEDGER" shown:"sqlite below the data directory" desc:"Database of runs: sqlite:///var/lib/nes/ledger.db, or postgres://user:password@host/database for several servers; see docs/ledger.md."`
-	Bucket    string `envconfig:"BUCKET" shown:"file below the data directory" desc:"Where notebooks are stored: file:///var/lib/nes/bucket or gs://bucket/prefix; see docs/storage.md."`
+	Bucket    string `envconfig:"BUCKET" shown:"file below the data directory" desc:"Where notebooks are stored: file:///var/lib/nes/bucket, gs://bucket/prefix or s3://bucket/prefix; see docs/storage.md."`
 	Backend   string `envconfig:"BACKEND" default:"local" desc:"What executes notebooks: local, as processes on this machine, or kubernetes, as pods; see docs/kubernetes.md."`
 	File      string `envconfig:"CONFIG" desc:"YAML file with runtimes, profiles and tokens; see below."`
 	Python    string `envconfig:"PYTHON" shown:"python3 on PATH" desc:"Python interpreter that has papermill and a kernel, for runs that name no runtime."`

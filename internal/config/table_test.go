@@ -97,14 +97,14 @@ func TestSiteErrorsNameTheirLine(t *testing.T) {
 
 func TestBucketAddresses(t *testing.T) {
 	t.Parallel()
-	good := []string{"file:///x/b", "gs://bucket", "gs://bucket/", "gs://bucket/a/b", "gs://bucket/a/b/", "gs://a.b-c_d/ü x", "gs://" + strings.Repeat("x", 63)}
+	good := []string{"file:///x/b", "gs://bucket", "gs://bucket/", "gs://bucket/a/b", "gs://bucket/a/b/", "gs://a.b-c_d/ü x", "s3://bucket/a", "s3://" + strings.Repeat("x", 63)}
 	for _, address := range good {
 		_, err := config.Config{DataDir: t.TempDir(), Bucket: address}.Complete()
 		require.NoError(t, err, address)
 	}
 	for address, told := range map[string]string{
 		"x/b": "is not supported", "file://b": "is no absolute path", "http://bucket/x": "is not supported", "gs:bucket": "is not supported",
-		"gs://": "names no bucket", "gs:///a": "names no bucket", "gs://Upper": "names no bucket", "gs://key:secret@bucket": "names no bucket",
+		"gs://": "names no bucket", "gs:///a": "names no bucket", "s3://Upper": "names no bucket", "gs://key:secret@bucket": "names no bucket",
 		"gs://bucket/a//b": "has no prefix", "gs://bucket/../b": "has no prefix", "gs://bucket/?region=x": "has no prefix", "gs://bucket/.nes-x": "has no prefix",
 	} {
 		_, err := config.Config{DataDir: t.TempDir(), Bucket: address}.Complete()

@@ -69,12 +69,12 @@ func (v *validator) addr(variable, value string) {
 
 // bucketURL checks the address of a bucket: a directory, or a bucket's name and a prefix in it.
 func (v *validator) bucketURL(variable, value string) {
-	const cure = "write file:///absolute/path or gs://bucket/prefix"
+	const cure = "write file:///absolute/path, gs://bucket/prefix or s3://bucket/prefix"
 	scheme, rest, _ := strings.Cut(value, "://")
 	switch scheme {
 	case "file":
 		v.check(filepath.IsAbs(rest), variable, "%q is no absolute path: %s", redactURL(value), cure)
-	case "gs":
+	case "gs", "s3":
 		name, prefix, _ := strings.Cut(rest, "/")
 		v.check(bucketName.MatchString(name), variable, "%q names no bucket: %s", redactURL(value), cure)
 		v.check(!strings.ContainsAny(prefix, "?#") && (prefix == "" || storage.ValidateKey(strings.TrimSuffix(prefix, "/")) == nil),
