@@ -15,7 +15,7 @@ import (
 )
 
 // functions are what templates can call in a language.
-func functions(l words.Language) template.FuncMap {
+func functions(l words.Language, prefix string) template.FuncMap {
 	return template.FuncMap{
 		"t":        l.Say,
 		"badge":    badgeOf,
@@ -31,6 +31,8 @@ func functions(l words.Language) template.FuncMap {
 		"contains": strings.Contains,
 		"notebook": notebookAddress,
 		"path":     escaped,
+		"runs":     func(id nes.RunID) string { return prefix + "/runs/" + string(id) },
+		"dict":     dict,
 	}
 }
 
@@ -178,4 +180,13 @@ func took(r nes.Run) (seconds float64, since time.Time, live bool) {
 		return 0, from, r.StartedAt != nil
 	}
 	return max(0, r.EndedAt.Sub(from).Seconds()), from, false
+}
+
+// dict makes the data of a template that wants several things, each behind its name.
+func dict(pairs ...any) map[string]any {
+	m := map[string]any{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		m[pairs[i].(string)] = pairs[i+1]
+	}
+	return m
 }

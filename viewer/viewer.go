@@ -103,7 +103,7 @@ func New(o Options) http.Handler {
 	v.assets, v.stamp = web.Assets()
 	v.pages = map[words.Language]*template.Template{}
 	for _, l := range words.Languages() {
-		v.pages[l] = template.Must(template.New("").Funcs(functions(l)).ParseFS(web.Templates(), "*.html"))
+		v.pages[l] = template.Must(template.New("").Funcs(functions(l, o.Prefix)).ParseFS(web.Templates(), "*.html"))
 	}
 	v.documents = newDocuments(o, render.New())
 	return v.routes()
@@ -130,6 +130,8 @@ func (v *viewer) routes() http.Handler {
 	page("GET /runs/{id}/frame/{attempt}/{sha}", v.frame)
 	page("GET /runs/{id}/table/{attempt}/{sha}", v.table)
 	page("GET /static/{stamp}/{name}", v.static)
+	page("GET /runs/{id}/compare", v.against)
+	page("GET /compare/{a}/{b}", v.compare)
 	page("GET /notebooks", v.notebooks)
 	page("GET /notebooks/{notebook...}", v.notebook)
 	page("GET /groups/{group...}", v.group)

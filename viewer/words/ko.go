@@ -68,6 +68,10 @@ var korean = map[string]string{
 	"A notebook, a label, a message, an id …": "노트북, 레이블, 메시지, ID …", "All runs that match": "맞는 실행 모두", "Nothing here matches.": "맞는 것이 없습니다.",
 	"Finds runs by notebook, address, message, group, label or id, and notebooks by repository and path.": "실행은 노트북, 주소, 메시지, 그룹, 레이블, ID로, 노트북은 저장소와 경로로 찾습니다.",
 
+	// comparing
+	"Compare %s": "%s 비교", "Only changes": "바뀐 것만", "Show everything": "모두 보기", "Swap": "좌우 바꾸기", "Cells": "셀", "Cells that are the same: %d.": "같은 셀: %d개.", "One of the runs has no notebook.": "두 실행 가운데 노트북이 없는 것이 있습니다.",
+	"changed": "바뀜", "removed": "삭제", "added": "추가", "same": "같음", "failed on the left": "왼쪽 실패", "failed on the right": "오른쪽 실패", "no such output": "해당 출력 없음",
+
 	// what a reason means
 	"Every cell ran.": "모든 셀이 실행되었습니다.", "The notebook said that there was nothing to do.": "할 일이 없다고 노트북이 알렸습니다.",
 	"A cell raised an error.": "셀에서 오류가 났습니다.", "The kernel process ended in the middle of a cell.": "셀 실행 도중 커널 프로세스가 끝났습니다.",

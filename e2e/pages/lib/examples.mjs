@@ -34,6 +34,7 @@ export async function examples() {
       group: { path: "/groups/regions" },
       notebooks: { path: "/notebooks" },
       search: { path: "/search?q=growth" },
+      compare: { path: "/compare/" + sales[2].id + "/" + last.id },
       live: { path: "/runs/" + live.id, then: (page) => page.locator(".cell.running").waitFor() },
       again: { path: "/runs/" + last.id + "/again" },
       log: { path: "/runs/" + last.id + "/log" },
