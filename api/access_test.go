@@ -23,6 +23,8 @@ var needs = map[string]access.Role{
 	"submitRun": access.RoleSubmit, "listRuns": access.RoleRead, "getRun": access.RoleRead,
 	"deleteRun": access.RoleOperate, "cancelRun": access.RoleOperate, "rerunRun": access.RoleSubmit,
 	"getNotebook": access.RoleRead, "getNotebookPage": access.RoleRead, "getLog": access.RoleRead, "getRunEvents": access.RoleRead, "getResult": access.RoleRead,
+	"submitOriginalRun": access.RoleSubmit, "getOriginalRun": access.RoleRead, "deleteOriginalRun": access.RoleOperate,
+	"getNotebook": access.RoleRead, "getLog": access.RoleRead, "getRunEvents": access.RoleRead, "getResult": access.RoleRead,
 	"listAttempts": access.RoleRead, "listFiles": access.RoleRead, "getFile": access.RoleRead, "getEvents": access.RoleRead,
 	"getLatest": access.RoleRead, "inspectNotebook": access.RoleSubmit, "uploadBundle": access.RoleSubmit, "getMetrics": access.RoleRead,
 }
@@ -88,6 +90,8 @@ func bodyOf(id string) string {
 	switch id {
 	case "submitRun", "inspectNotebook":
 		return `{` + address + `}`
+	case "submitOriginalRun":
+		return strings.Replace(`{`+address+`}`, "input_url", "input_nb", 1)
 	case "uploadBundle":
 		return "bytes"
 	}

@@ -94,6 +94,8 @@ type Options struct {
 	// Refuse lists what a submission asks for that the server behind the API does not do, so that nothing is taken and
 	// then not done; nil is nothing. It is told a submission in which single fields may be wrong by themselves.
 	Refuse func(spec *nes.Spec) []nes.Problem
+	// Original says what images and sizes of the original service's clients mean here.
+	Original Original
 	// Ready tells what is not ready beside the ledger; nil is always ready.
 	Ready func(ctx context.Context) error
 	// PublicURL is where the server is reached from outside; empty is the address of each request.

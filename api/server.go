@@ -102,6 +102,9 @@ func (s *Server) routes() []route {
 		{"GET", "/v1/runs", "listRuns", s.list, false},
 		{"GET", run, "getRun", s.get, false},
 		{"DELETE", run, "deleteRun", s.delete, false},
+		{"POST", "/v2/runs", "submitOriginalRun", s.submitOriginal, false},
+		{"GET", "/v2/runs/:id", "getOriginalRun", s.get, false},
+		{"DELETE", "/v2/runs/:id", "deleteOriginalRun", s.delete, false},
 		{"POST", run + "/cancel", "cancelRun", s.cancel, false},
 		{"POST", run + "/rerun", "rerunRun", s.rerun, false},
 		{"GET", run + "/notebook", "getNotebook", s.notebook, false},
@@ -134,6 +137,7 @@ func (s *Server) register() {
 		}
 	}
 	s.echo.RouteNotFound("/v1/*", s.enter(s.nothing, false))
+	s.echo.RouteNotFound("/v2/*", s.enter(s.nothing, false))
 	s.echo.RouteNotFound("/*", s.enter(s.pages, false))
 }
 

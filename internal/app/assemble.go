@@ -42,6 +42,7 @@ func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handl
 		Ledger: led, Records: records, Intake: in, TempDir: a.tempDir(),
 		Gate: access.NewGate(access.GateOptions{Tokens: tokens, PublicURL: c.PublicURL, Hosts: c.AllowedHosts, AnyHost: c.Insecure}),
 		Log:  a.log, Pages: pages, Kick: kick, Refuse: a.offer().refuse, PublicURL: a.publicURL(), Version: a.o.Version,
+		Original: api.Original{Runtimes: c.Site.Original.Runtimes, Sizes: c.Site.Original.Sizes},
 	})
 	return below(c.URLPrefix, server.Handler()), server.Close, nil
 }

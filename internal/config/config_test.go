@@ -210,6 +210,8 @@ func TestDocumentedFile(t *testing.T) {
 	require.NotEmpty(t, site.Profiles)
 	require.NotEmpty(t, site.Tokens)
 	require.NotEmpty(t, site.Sources)
+	require.Equal(t, "python-3.12", site.Original.Runtimes["team/python:3.12"])
+	require.Equal(t, map[string]nes.Resources{"CPU/LARGE": {CPU: "4", Memory: "16Gi"}, "CPU/SMALL": {}}, site.Original.Sizes)
 }
 
 func write(t *testing.T, text string) string {

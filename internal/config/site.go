@@ -24,6 +24,8 @@ type Site struct {
 	Sources  []Source       `yaml:"sources"`
 	// Timeout is the executing time of runs that set none; 0 is none.
 	Timeout duration `yaml:"timeout"`
+	// Original is for clients of the original service.
+	Original Original `yaml:"original"`
 }
 
 // Runtime is a named environment that notebooks run in.
