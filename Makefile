@@ -75,5 +75,10 @@ driver-matrix: ## test the driver with every Python and papermill that installs 
 
 .PHONY: airflow-unit
 airflow-unit: build runtime ## test the Airflow provider on Airflow 3 and 2.11, with dag.test() and a real server
-	operators/airflow/test.sh airflow-3 tests -m "not real"
-	operators/airflow/test.sh airflow-2 tests -m "not real"
+	operators/airflow/test.sh airflow-3 --ignore tests/original -m "not real"
+	operators/airflow/test.sh airflow-2 --ignore tests/original -m "not real"
+
+.PHONY: airflow
+airflow: build runtime ## run the provider in a whole Airflow 3, and the original service's own published clients
+	operators/airflow/original.sh
+	operators/airflow/test.sh airflow-3 -m real -s

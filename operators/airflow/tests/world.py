@@ -60,13 +60,13 @@ def notebook(*cells: str, parameters: str = "") -> str:
 class Repository:
     """A Git repository that Git's own program serves over HTTP."""
 
-    def __init__(self, directory: Path, name: str = "acme/reports") -> None:
+    def __init__(self, directory: Path, name: str = "acme/reports", address: tuple[str, int] = ("127.0.0.1", 0), tls: Any = None) -> None:
         self.work = directory / "work"
         bare = directory / "served" / f"{name}.git"
         self._git("init", "-q", "--bare", "-b", "main", str(bare), at=directory)
         self._git("init", "-q", "-b", "main", str(self.work), at=directory)
         self._git("remote", "add", "origin", str(bare))
-        self._server = _git_server(directory / "served")
+        self._server = _git_server(directory / "served", address, tls)
         self.url = f"http://127.0.0.1:{self._server.server_port}/{name}"
 
     def _git(self, *arguments: str, at: Path | None = None) -> str:
@@ -95,7 +95,7 @@ class Repository:
         self._server.server_close()
 
 
-def _git_server(root: Path) -> ThreadingHTTPServer:
+def _git_server(root: Path, address: tuple[str, int], tls: Any) -> ThreadingHTTPServer:
     program = subprocess.run(["git", "--exec-path"], check=True, capture_output=True, text=True).stdout.strip() + "/git-http-backend"
 
     class Handler(BaseHTTPRequestHandler):
@@ -134,7 +134,9 @@ def _git_server(root: Path) -> ThreadingHTTPServer:
         def log_message(self, *arguments: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(address, Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
@@ -144,7 +146,7 @@ class Nes:
 
     def __init__(self, directory: Path, *, config: str = "", **env: str) -> None:
         self.directory = directory
-        self.port = free_port()
+        self.port = int(env.pop("port", 0)) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = ""
         self._process: subprocess.Popen | None = None
