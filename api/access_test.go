@@ -24,7 +24,6 @@ var needs = map[string]access.Role{
 	"deleteRun": access.RoleOperate, "cancelRun": access.RoleOperate, "rerunRun": access.RoleSubmit,
 	"getNotebook": access.RoleRead, "getNotebookPage": access.RoleRead, "getLog": access.RoleRead, "getRunEvents": access.RoleRead, "getResult": access.RoleRead,
 	"submitOriginalRun": access.RoleSubmit, "getOriginalRun": access.RoleRead, "deleteOriginalRun": access.RoleOperate,
-	"getNotebook": access.RoleRead, "getLog": access.RoleRead, "getRunEvents": access.RoleRead, "getResult": access.RoleRead,
 	"listAttempts": access.RoleRead, "listFiles": access.RoleRead, "getFile": access.RoleRead, "getEvents": access.RoleRead,
 	"getLatest": access.RoleRead, "inspectNotebook": access.RoleSubmit, "uploadBundle": access.RoleSubmit, "getMetrics": access.RoleRead,
 }

@@ -110,7 +110,7 @@ func TestTheForeignIsAsTheAbsent(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, seen, 11, "operations on one run")
-	require.Equal(t, 13, seen, "operations on one run")
+	require.Equal(t, 14, seen, "operations on one run")
 	require.Equal(t, queued, b.run(queued.ID), "and nothing was changed by it")
 	require.Equal(t, running, b.run(running.ID))
 	require.Equal(t, ended, b.run(ended.ID))
