@@ -225,7 +225,11 @@ func save(e journal.Exit) Decision { return Decision{Do: ActSave, Exit: &e, Mess
 // succeeded. Without a marker it is the order to end, and then what the backend knows.
 func Conclude(o Observation, order Order, now time.Time) journal.Exit {
 	if o.Exit != nil && !o.Exit.Inferred {
-		return *o.Exit
+		e := *o.Exit
+		if e.Reason == string(nes.ReasonCancelled) && order.Reason == "" && o.Reason != "" {
+			e.Reason, e.Message = string(o.Reason), o.Message // somebody else ended it, and the backend knows who
+		}
+		return e
 	}
 	e := journal.Exit{V: journal.Version, Code: -1, At: seconds(now), Inferred: true, Unstarted: !o.Started}
 	if o.Exit != nil {

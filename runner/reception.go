@@ -203,18 +203,12 @@ func (r *Reception) Exit(ctx context.Context, caller agentapi.Caller, e journal.
 // that somebody ended the notebook whom the server did not ask to: the backend may know who.
 func (r *Reception) conclude(ctx context.Context, v *visit, e journal.Exit) journal.Exit {
 	order, ordered := OrderOf(&v.run, r.c.o.Policy, r.c.o.Now())
-	if !e.Inferred {
-		if e.Reason != string(nes.ReasonCancelled) || ordered {
-			return e
-		}
-		if seen := r.observe(ctx, v, func(o Observation) bool { return true }); seen.Reason != "" {
-			e.Reason, e.Message = string(seen.Reason), seen.Message
-		}
+	if !e.Inferred && (ordered || e.Reason != string(nes.ReasonCancelled)) {
 		return e
 	}
 	// The agent learns of the death at once, the backend a moment later.
-	seen := r.observe(ctx, v, func(o Observation) bool { return e.Unstarted || o.Phase != PhaseRunning })
-	if seen.Exit == nil {
+	seen := r.observe(ctx, v, func(o Observation) bool { return e.Unstarted || !e.Inferred || o.Phase != PhaseRunning })
+	if seen.Exit == nil || !e.Inferred {
 		seen.Exit = &e
 	}
 	return Conclude(seen, order, r.c.o.Now())

@@ -12,6 +12,7 @@
 #   cluster.sh down            stop what `up` started, containers too, and leave nothing behind but the cache
 #
 # NES_CLUSTER_DIR (default ~/.cache/nes-cluster) keeps binaries and images; its directory "state" is the running cluster's.
+# NES_CLUSTER_DNS=off leaves CoreDNS out.
 # Pods reach this machine at NODE_IP. Writes to the API are in state/audit.log.
 set -euo pipefail
 DIR=${NES_CLUSTER_DIR:-$HOME/.cache/nes-cluster}
@@ -61,7 +62,7 @@ build() {
 			-ldflags "-s -w -X $v.gitVersion=v$K8S -X $v.gitMajor=1 -X $v.gitMinor=$(cut -d. -f2 <<<"$K8S")" "k8s.io/kubernetes/cmd/$b"
 		echo "built $b"
 	done
-	[ -x "$BIN/coredns" ] || GOBIN=$BIN go install github.com/coredns/coredns@v1.12.4
+	[ -x "$BIN/coredns" ] || [ "${NES_CLUSTER_DNS:-on}" = off ] || GOBIN=$BIN go install github.com/coredns/coredns@v1.12.4
 }
 
 start() { # NAME COMMAND...: in a session of its own, so that a signal to the test does not reach it
@@ -227,6 +228,7 @@ clientConnection: {kubeconfig: $STATE/kubeconfig}
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 Y
 	start proxy "$BIN/kube-proxy" --config proxy.yaml
+	[ "${NES_CLUSTER_DNS:-on}" = on ] || return 0
 	printf '.:53 {\n bind %s\n errors\n kubernetes cluster.local in-addr.arpa {\n  kubeconfig %s/kubeconfig local\n }\n cache 5\n}\n' "$NODE_IP" "$STATE" >Corefile
 	start dns "$BIN/coredns" -conf Corefile
 }
@@ -290,5 +292,5 @@ lose-node) stop kubelet ;;
 find-node) kubelet ;;
 stop-api) stop apiserver ;;
 start-api) api ;;
-*) sed -n 2,17p "$0"; exit 2 ;;
+*) sed -n 2,18p "$0"; exit 2 ;;
 esac

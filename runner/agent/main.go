@@ -23,7 +23,7 @@ const usage = `usage:
                                                                          put tree and launch order into the work volume
   nes-agent watch  -server URL -run ID -attempt N -token-file FILE [-disk BYTES] [-tmp DIR] DIR
                                                                          relay journal and files until the notebook has ended
-  nes-agent exec   [-python PROGRAM] [-cache DIR] DIR                    execute the notebook of the work volume
+  nes-agent exec   [-python PROGRAM] [-cache DIR] [-notice FILE] DIR     execute the notebook of the work volume
   nes-agent attend DIR                                                   all of it, for an attempt on this machine
 `
 
@@ -63,7 +63,7 @@ func dispatch(command string, args []string, log *slog.Logger) error {
 	}
 	switch command {
 	case "exec": // minds its signals itself
-		_, err := executor.Run(context.Background(), rest, executor.Options{Python: f.python, CacheDir: f.cache, Log: log})
+		_, err := executor.Run(context.Background(), rest, executor.Options{Python: f.python, CacheDir: f.cache, Notice: f.notice, Log: log})
 		return err
 	case "attend":
 		return Attend(context.Background(), rest, terminated(), log)
@@ -91,7 +91,7 @@ type flags struct {
 	server, serverFile, run, tokenFile string
 	attempt                            int
 	python, cache                      string
-	install, home, tmp                 string
+	install, home, tmp, notice         string
 	disk                               int64
 }
 
@@ -108,6 +108,7 @@ func parse(command string, args []string) (flags, string, error) {
 	set.StringVar(&f.cache, "cache", "", "directory for the driver's files")
 	set.StringVar(&f.install, "install", "", "file that this program is copied to")
 	set.StringVar(&f.home, "home", "", "directory to be made for the notebook's user")
+	set.StringVar(&f.notice, "notice", "", "file that gets a short copy of the exit marker")
 	set.Int64Var(&f.disk, "disk", 0, "bytes that the notebook may write; 0 is not looked at")
 	set.StringVar(&f.tmp, "tmp", "", "directory beside the volume that counts too")
 	if err := set.Parse(args); err != nil {

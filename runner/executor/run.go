@@ -2,8 +2,11 @@ package executor
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
+	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,7 +22,9 @@ type Options struct {
 	// CacheDir, where set, keeps the driver's files (and their byte code) by content hash
 	// for all attempts on this machine; empty puts them into run/python.
 	CacheDir string
-	Log      *slog.Logger // nil discards
+	// Notice, where set, is a file that gets a short copy of the marker: a container's termination message.
+	Notice string
+	Log    *slog.Logger // nil discards
 }
 
 // Run executes the notebook of the work volume at dir, which holds work/ and run/launch.json, and
@@ -53,7 +58,32 @@ func Run(ctx context.Context, dir string, o Options) (journal.Exit, error) {
 	fault.At(fault.ExecMarking)
 	err = v.writeMarker(exit)
 	fault.At(fault.ExecMarked)
+	if o.Notice != "" {
+		if nerr := writeNotice(o.Notice, exit); nerr != nil {
+			o.Log.Warn("the container's last message cannot be written", "error", nerr)
+		}
+	}
 	return exit, err
+}
+
+// A container's message is cut at 4096 bytes, and a marker that was cut says nothing.
+const (
+	maxNotice = 4000
+	maxTell   = 1000
+)
+
+// writeNotice writes a marker that is short enough.
+func writeNotice(name string, e journal.Exit) error {
+	e.LogTail = ""
+	raw, err := json.Marshal(e)
+	for limit := maxTell; err == nil && len(raw) > maxNotice && limit > 0; limit /= 2 {
+		e.Message = strings.ToValidUTF8(e.Message[:min(limit, len(e.Message))], "")
+		raw, err = json.Marshal(e)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, raw, 0o644)
 }
 
 // failed is the marker of an attempt that never got as far as a driver.

@@ -144,7 +144,7 @@ func (o order) own(name, command string, flags ...string) corev1.Container {
 
 // notebook is the runtime's image, in which the agent's program starts the notebook.
 func (o order) notebook() corev1.Container {
-	command := []string{agentPath, "exec"}
+	command := []string{agentPath, "exec", "-notice", corev1.TerminationMessagePathDefault}
 	if o.runtime.Python != "" {
 		command = append(command, "-python", o.runtime.Python)
 	}
@@ -160,6 +160,7 @@ func (o order) notebook() corev1.Container {
 func (o order) env() []corev1.EnvVar {
 	plain := map[string]string{"HOME": homePath, "USER": "nes", "LOGNAME": "nes"}
 	maps.Copy(plain, o.runtime.Env)
+	plain["NES_RUN_ID"], plain["NES_ATTEMPT"] = string(o.job.Run), strconv.Itoa(o.job.Attempt) // by which its processes can be found
 	var env []corev1.EnvVar
 	for _, name := range slices.Sorted(maps.Keys(plain)) {
 		env = append(env, corev1.EnvVar{Name: name, Value: plain[name]})

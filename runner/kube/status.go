@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/runner"
+	"github.com/nes-run/nes/runner/journal"
 )
 
 // How long what may pass is waited for, before the attempt is given up.
@@ -28,7 +30,7 @@ func status(s snapshot, now time.Time) runner.Observation {
 	if s.pod == nil {
 		return withoutPod(s, now)
 	}
-	o := runner.Observation{Started: notebookStarted(s.pod), Since: s.since()}
+	o := runner.Observation{Started: notebookStarted(s.pod), Since: s.since(), Exit: notice(s.pod)}
 	switch {
 	case s.podGone || terminal(s.pod):
 		o.Phase = runner.PhaseGone
@@ -47,6 +49,20 @@ func status(s snapshot, now time.Time) runner.Observation {
 		o.Reason, o.Message, o.Held = pending(s, now)
 	}
 	return o
+}
+
+// notice reads the marker that exec left as its container's last message.
+func notice(p *corev1.Pod) *journal.Exit {
+	c := container(p, notebookName)
+	if c == nil || c.State.Terminated == nil {
+		return nil
+	}
+	var e journal.Exit
+	if json.Unmarshal([]byte(c.State.Terminated.Message), &e) != nil || e.V != journal.Version {
+		return nil
+	}
+	e.Inferred, e.Unstarted = false, false // the notebook may have written it, and cannot claim what only others conclude
+	return &e
 }
 
 // withoutPod judges a Job that has no pod: not yet, not any more, or never.
