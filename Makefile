@@ -31,8 +31,8 @@ test: build runtime ## run every test, with the race detector
 	go test -race -timeout 30m ./...
 
 .PHONY: e2e
-e2e: build runtime ## run the scenarios and stories of whole runs alone
-	go test -count=1 ./e2e
+e2e: runtime ## bring up a real Kubernetes, run the scenarios in pods, and take it down; needs root
+	e2e/cluster/e2e.sh
 
 PAGES := e2e/pages
 $(PAGES)/node_modules/.ready: $(PAGES)/package-lock.json

@@ -22,7 +22,7 @@ var faulty = sync.OnceValues(func() (string, error) {
 
 // compile builds the binaries into a directory.
 func compile(dir string, args ...string) error {
-	args = append(append([]string{"build", "-o", dir + string(filepath.Separator)}, args...), "../cmd/...")
+	args = append(append([]string{"build", "-trimpath", "-o", dir + string(filepath.Separator)}, args...), "../cmd/...")
 	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -34,6 +34,9 @@ func compile(dir string, args ...string) error {
 func TestMain(m *testing.M) { os.Exit(build(m)) }
 
 func build(m *testing.M) int {
+	if bin = os.Getenv("NES_E2E_BIN"); bin != "" { // built before
+		return postgrestest.Code(m)
+	}
 	dir, err := os.MkdirTemp("", "nes-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -31,7 +31,7 @@ func Settle(r *nes.Run, o nes.Outcome, attempts []nes.Attempt, p Policy, now tim
 		return end
 	}
 	tally := count(attempts)
-	if tally.newestUnstarted && o.Reason.Status() == nes.StatusError && tally.unstarted <= p.Relaunches {
+	if tally.newestUnstarted && worthAnother(o.Reason) && tally.unstarted <= p.Relaunches {
 		return retry(o, now.Add(relaunchPause<<(tally.unstarted-1)))
 	}
 	policy := r.Spec.Retry
@@ -44,6 +44,16 @@ func Settle(r *nes.Run, o nes.Outcome, attempts []nes.Attempt, p Policy, now tim
 		return end
 	}
 	return retry(o, at)
+}
+
+// worthAnother reports whether an attempt that never started is replaced without asking: where it was lost, not where the
+// backend gave it up after it had waited long enough for a place, an image or an admission.
+func worthAnother(reason nes.Reason) bool {
+	switch reason {
+	case nes.ReasonUnschedulable, nes.ReasonImagePullFailed, nes.ReasonAdmissionRejected:
+		return false
+	}
+	return reason.Status() == nes.StatusError
 }
 
 func retry(o nes.Outcome, at time.Time) Decision {

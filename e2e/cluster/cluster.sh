@@ -6,9 +6,10 @@
 #   cluster.sh up              start etcd, the control plane, containerd, one kubelet, kube-proxy and CoreDNS; prints KUBECONFIG
 #   cluster.sh load FILE.tar   import an image archive for pods to use, with imagePullPolicy: IfNotPresent
 #   cluster.sh lose-node       stop the kubelet: containers go on, the cluster stops hearing of them
-#   cluster.sh find-node       start it again
+#   cluster.sh find-node       start it again, if it was stopped
 #   cluster.sh stop-api        stop the API server
 #   cluster.sh start-api       start it again
+#   cluster.sh where           print KUBECONFIG and this machine's address as pods reach it
 #   cluster.sh down            stop what `up` started, containers too, and leave nothing behind but the cache
 #
 # NES_CLUSTER_DIR (default ~/.cache/nes-cluster) keeps binaries and images; its directory "state" is the running cluster's.
@@ -251,7 +252,7 @@ up() {
 	kubectl wait --for=condition=Ready node/node1 --timeout=120s >/dev/null
 	network
 	await 60 kubectl -n default get serviceaccount default
-	echo "KUBECONFIG=$KUBECONFIG NODE_IP=$NODE_IP"
+	echo "KUBECONFIG=$KUBECONFIG NES_E2E_NODE_IP=$NODE_IP"
 }
 
 load() { ctr -a "$SOCK" -n k8s.io image import "$1"; }
@@ -288,9 +289,10 @@ down() { # nothing stays: no process, mount, address, rule, control group or fil
 case "${1:-}" in
 build | up | down) "$1" ;;
 load) load "$2" ;;
+where) echo "KUBECONFIG=$KUBECONFIG NES_E2E_NODE_IP=$NODE_IP" ;;
 lose-node) stop kubelet ;;
-find-node) kubelet ;;
+find-node) [ -e "$STATE/kubelet.pid" ] || kubelet ;;
 stop-api) stop apiserver ;;
-start-api) api ;;
-*) sed -n 2,18p "$0"; exit 2 ;;
+start-api) [ -e "$STATE/apiserver.pid" ] || api ;;
+*) sed -n 2,19p "$0"; exit 2 ;;
 esac

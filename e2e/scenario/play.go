@@ -101,6 +101,8 @@ func (p *player) await(id nes.RunID, step Step) {
 	switch {
 	case step.Log != "":
 		AwaitLog(p.ctx(), p.t, p.site.Client(), id, step.Log)
+	case step.Note != "":
+		AwaitNote(p.ctx(), p.t, p.site.Client(), id, step.Note)
 	case step.Stage != "":
 		order := map[nes.Stage]int{}
 		for i, s := range nes.Stages() {

@@ -138,3 +138,17 @@ func AwaitRun(ctx context.Context, t *testing.T, c *client.Client, id nes.RunID,
 		version = run.Version
 	}
 }
+
+// AwaitNote returns once an event of the run says text.
+func AwaitNote(ctx context.Context, t *testing.T, c *client.Client, id nes.RunID, text string) {
+	t.Helper()
+	var said []string
+	for e, err := range c.Events(ctx, id, 0) {
+		require.NoError(t, err, "waiting for %q in the events; so far: %q", text, said)
+		if strings.Contains(e.Message, text) {
+			return
+		}
+		said = append(said, e.Kind+": "+e.Message)
+	}
+	require.Fail(t, "the run ended", "without %q in its events: %q", text, said)
+}

@@ -41,6 +41,7 @@ type Scenario struct {
 type Step struct {
 	Log   string    `yaml:"log"`   // wait until this text is in the log of the newest attempt
 	Stage nes.Stage `yaml:"stage"` // wait until the run is in this stage, or beyond it
+	Note  string    `yaml:"note"`  // wait until an event of the run says this
 	// Do is "cancel", or what a site's Strike understands.
 	Do string `yaml:"do"`
 }

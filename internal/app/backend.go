@@ -62,6 +62,9 @@ func (a *App) cluster(key runner.Key) (runner.Backend, error) {
 	}
 	for _, p := range c.Site.Profiles {
 		o.Profiles[p.Name] = p
+		if p.Name == defaultProfile {
+			o.Profiles[""] = p
+		}
 	}
 	b, err := kube.New(o)
 	if err != nil {
@@ -70,6 +73,9 @@ func (a *App) cluster(key runner.Key) (runner.Backend, error) {
 	a.later("cluster", func(context.Context) error { b.Close(); return nil })
 	return b, nil
 }
+
+// defaultProfile is for runs that name none.
+const defaultProfile = "default"
 
 // policy of all runs. A pod that waits for its place is given up by its profile's time, so the general one comes after it.
 func (a *App) policy() runner.Policy {

@@ -111,6 +111,9 @@ func (a *App) limits() runner.Limits {
 	for _, p := range a.o.Config.Site.Profiles {
 		if p.MaxRunning > 0 {
 			l.Profiles[p.Name] = p.MaxRunning
+			if p.Name == defaultProfile {
+				l.Profiles[""] = p.MaxRunning
+			}
 		}
 	}
 	return l

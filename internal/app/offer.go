@@ -26,6 +26,9 @@ func (a *App) offer() offer {
 	for _, p := range a.o.Config.Site.Profiles {
 		o.profiles = append(o.profiles, p.Name)
 		o.allowances[p.Name] = p
+		if p.Name == defaultProfile {
+			o.allowances[""] = p
+		}
 	}
 	return o
 }

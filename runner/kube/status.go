@@ -3,6 +3,7 @@ package kube
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -88,12 +89,20 @@ func withoutPod(s snapshot, now time.Time) runner.Observation {
 			o.Held, o.Message = true, "the namespace's quota is used up: "+brief(e.Message)
 			return o
 		}
-		o.Message = "the cluster makes no pod: " + brief(e.Message)
+		o.Message = "the cluster makes no pod: " + brief(unnamed(e.Message))
 		if now.Sub(s.since()) > refusedFor {
 			o.Reason = nes.ReasonAdmissionRejected
 		}
 	}
 	return o
+}
+
+// unnamed takes the name of a pod that never came to be, which is another one each time, out of a refusal.
+func unnamed(message string) string {
+	if _, why, ok := strings.Cut(message, "is forbidden: "); ok {
+		return why
+	}
+	return message
 }
 
 // pending says why a pod's notebook has not started, and whether it is given up or only held back.
