@@ -54,6 +54,7 @@ func connect(kubeconfig string) (c cluster, namespace string, err error) {
 	// NES's own limits (MaxRunning) come first; the server's priority and fairness protect it from what is left.
 	config.QPS, config.Burst = 500, 1000
 	config.UserAgent = "nes"
+	config.WarningHandler = rest.NoWarnings{} // what comes of a warning is seen in the run
 	if c.core, err = group(config, "/api", corev1.SchemeGroupVersion); err == nil {
 		c.batch, err = group(config, "/apis", batchv1.SchemeGroupVersion)
 	}

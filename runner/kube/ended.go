@@ -18,11 +18,14 @@ func ended(s snapshot) (nes.Reason, string) {
 	if r, m := outOfMemory(s.pod); r != "" {
 		return r, m
 	}
+	if c := container(s.pod, notebookName); c != nil && c.State.Terminated != nil && neverRan(c.State.Terminated) {
+		return exited(s.pod)
+	}
 	if r, m := leaving(s); r != "" {
 		return r, m
 	}
 	if s.podGone && !terminal(s.pod) {
-		return nes.ReasonPodDeleted, "the pod was deleted while it ran"
+		return nes.ReasonPodDeleted, "the pod was deleted"
 	}
 	return exited(s.pod)
 }

@@ -86,7 +86,7 @@ func withoutPod(s snapshot, now time.Time) runner.Observation {
 	}
 	if e := newest(s.events, "FailedCreate"); e != nil {
 		if overQuota(e.Message) {
-			o.Held, o.Message = true, "the namespace's quota is used up: "+brief(e.Message)
+			o.Held, o.Message = true, "the namespace's quota is used up: "+brief(unnamed(e.Message))
 			return o
 		}
 		o.Message = "the cluster makes no pod: " + brief(unnamed(e.Message))
