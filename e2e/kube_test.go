@@ -156,7 +156,7 @@ type kubeSite struct {
 
 // Publish implements scenario.Site.
 func (s *kubeSite) Publish(t *testing.T, files map[string]string) string {
-	return (&site{s.server}).Publish(t, files)
+	return (&site{server: s.server}).Publish(t, files)
 }
 
 // Bucket implements scenario.Site.
@@ -213,7 +213,7 @@ func (s *kubeSite) Strike(t *testing.T, what string, run nes.Run) {
 		time.Sleep(90 * time.Second) // longer than the notebook
 		s.start()
 	default:
-		(&site{s.server}).Strike(t, what, run)
+		(&site{server: s.server}).Strike(t, what, run)
 	}
 }
 
