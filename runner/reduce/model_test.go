@@ -212,7 +212,7 @@ func TestTheReducerDoesWhatThePlainModelDoes(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(11, 12))
 	input := notebook("a", "b", "c")
-	for round := range 400 {
+	for round := range 120 {
 		m := newModel(3)
 		s, err := reduce.New(input)
 		require.NoError(t, err)
