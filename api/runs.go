@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
@@ -14,6 +15,7 @@ import (
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/access"
 	"github.com/nes-run/nes/internal/ledger"
+	"github.com/nes-run/nes/internal/parameters"
 )
 
 // submit takes POST /v1/runs.
@@ -91,10 +93,27 @@ func (s *Server) checked(ctx context.Context, run nes.Run, wait time.Duration) (
 		return run, err
 	}
 	if run.Attempt == 0 && run.Status == nes.StatusFailed && run.Reason != nes.ReasonCancelled {
-		err := &nes.Error{Code: nes.CodeUnprocessable, Reason: run.Reason, Message: run.Message}
+		err := &nes.Error{Code: nes.CodeUnprocessable, Reason: run.Reason, Message: run.Message, Problems: s.misfits(ctx, &run)}
 		return run, &aboutRun{err, run.ID}
 	}
 	return run, nil
+}
+
+// misfits lists which parameters of a run do not fit its notebook, so that a form can say it beside each. The run's
+// message says the same in one text.
+func (s *Server) misfits(ctx context.Context, run *nes.Run) []nes.Problem {
+	if run.Reason != nes.ReasonParameterError {
+		return nil
+	}
+	found, err := s.o.Intake.Inspect(ctx, run.Team, run.Spec.InputURL)
+	if err != nil {
+		return nil
+	}
+	_, _, err = parameters.Fit(found.Schema, run.Spec.Parameters)
+	if e, ok := errors.AsType[*nes.Error](err); ok {
+		return e.Problems
+	}
+	return nil
 }
 
 // maxClient is how much is kept of what a caller's program says of itself, in bytes.

@@ -188,6 +188,21 @@ func TestSubmissionCanWaitForItsCheck(t *testing.T) {
 	require.Contains(t, body["detail"], "alpha")
 	require.NotEmpty(t, body["run"])
 
+	got := make(chan response, 1)
+	go func() {
+		got <- b.call("POST", "/v1/runs?validate=30s", `{`+address+`, "parameters": {"dai": 1, "day": [2]}}`)
+	}()
+	<-b.kicks
+	run := b.run(nes.RunID(b.call("GET", "/v1/latest", "").json(t)["id"].(string)))
+	run = b.apply(nes.Fetch(&run, time.Now()))
+	b.apply(nes.End(&run, nes.ReasonParameterError, "two do not fit", nil, time.Now()))
+	res = <-got
+	require.Equal(t, 422, res.StatusCode)
+	problems, err := json.Marshal(res.json(t)["problems"])
+	require.NoError(t, err)
+	require.JSONEq(t, `[{"field": "parameters.dai", "message": "the notebook has no parameter \"dai\"; did you mean \"day\"?"},
+		{"field": "parameters.day", "message": "[2] does not fit: the notebook declares day: str"}]`, string(problems))
+
 	// What is not the submitter's fault is no refusal: the run is there and says so.
 	res = ends(func(run nes.Run) {
 		run = b.apply(nes.Fetch(&run, time.Now()))

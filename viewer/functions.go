@@ -33,6 +33,7 @@ func functions(l words.Language, prefix string) template.FuncMap {
 		"path":     escaped,
 		"runs":     func(id nes.RunID) string { return prefix + "/runs/" + string(id) },
 		"dict":     dict,
+		"bare":     func(raw json.RawMessage) string { return strings.Trim(string(raw), `"`) },
 	}
 }
 

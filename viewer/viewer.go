@@ -59,7 +59,9 @@ type Options struct {
 	Records   Records
 	// Committed opens the page of an ended run without reading its notebook; nil reads every notebook.
 	Committed Committed
-	Log       *slog.Logger // nil is nowhere
+	// Inspect makes the form of a new run.
+	Inspect Inspect
+	Log     *slog.Logger // nil is nowhere
 
 	// Prefix of all addresses, such as "/nes"; empty is none. The JSON API is expected at Prefix + "/v1".
 	Prefix string
@@ -120,6 +122,8 @@ func (v *viewer) routes() http.Handler {
 		})
 	}
 	page("GET /{$}", v.list)
+	page("GET /new", v.form)
+	page("GET /new/recipes", v.newRecipes)
 	page("GET /runs/{id}", v.run)
 	page("GET /runs/{id}/cells", v.cells)
 	page("GET /runs/{id}/stream", v.stream)

@@ -152,6 +152,14 @@ func outside(p Parameter, value json.RawMessage) string {
 	return ""
 }
 
+// Rule says for people what values the parameter takes beside its type; "" is any.
+func (p Parameter) Rule() string {
+	if p.Minimum == nil && p.Maximum == nil {
+		return ""
+	}
+	return p.rangeText()
+}
+
 // rangeText is the range for people.
 func (p *Parameter) rangeText() string {
 	text := func(v json.RawMessage) string { return strings.Trim(string(v), `"`) }

@@ -36,6 +36,7 @@ export async function examples() {
       search: { path: "/search?q=growth" },
       compare: { path: "/compare/" + sales[2].id + "/" + last.id },
       live: { path: "/runs/" + live.id, then: (page) => page.locator(".cell.running").waitFor() },
+      new: { path: "/new?url=" + encodeURIComponent(server.repository.address("sales-report/report.ipynb")), full: true },
       again: { path: "/runs/" + last.id + "/again" },
       log: { path: "/runs/" + last.id + "/log" },
     },

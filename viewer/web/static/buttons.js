@@ -1,6 +1,6 @@
 // Buttons and forms that change something, and menus.
 
-const send = async (url, body) => {
+export const send = async (url, body) => {
   const answer = await fetch(url, {
     method: "POST", headers: { "Content-Type": "application/json", Accept: "application/json" }, body: JSON.stringify(body),
   });
@@ -42,25 +42,32 @@ const values = (form) => {
   return body;
 };
 
+/** Says what is wrong beside the fields that it is about; without an error it takes away what was said before. */
+export const showProblems = (form, err) => {
+  form.querySelectorAll(".problem").forEach((el) => { el.hidden = true; });
+  if (!err) return;
+  const all = form.querySelector("[data-problem]");
+  all.textContent = err.message;
+  all.hidden = false;
+  for (const p of err.problems || []) {
+    const input = form.querySelector("[data-name='" + CSS.escape(String(p.field).replace(/^parameters\./, "")) + "']");
+    if (!input) continue;
+    const says = input.closest("td").querySelector(".problem");
+    says.textContent = p.message;
+    says.hidden = false;
+  }
+};
+
 const rerun = async (form) => {
   const button = form.querySelector("[type=submit]");
-  form.querySelectorAll(".problem").forEach((el) => { el.hidden = true; });
+  showProblems(form, null);
   button.disabled = true;
   try {
     const got = await send(form.dataset.rerun, values(form));
     location.assign(form.dataset.go + encodeURIComponent(got.id));
   } catch (err) {
     button.disabled = false;
-    const all = form.querySelector("[data-problem]");
-    all.textContent = err.message;
-    all.hidden = false;
-    for (const p of err.problems) {
-      const input = form.querySelector("[data-name='" + CSS.escape(String(p.field).replace(/^parameters\./, "")) + "']");
-      if (!input) continue;
-      const says = input.parentElement.querySelector(".problem");
-      says.textContent = p.message;
-      says.hidden = false;
-    }
+    showProblems(form, err);
   }
 };
 
