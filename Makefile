@@ -65,6 +65,22 @@ demo: build runtime ## run real notebooks from a real Git repository and keep se
 bench: build runtime ## papermill and NES side by side: medians and ratios
 	go run ./e2e/bench
 
+.corpus/.ready: viewer/render/corpus/requirements.txt viewer/render/corpus/fetch.sh | runtime
+	NES_PYTHON=$(NES_PYTHON) ./viewer/render/corpus/fetch.sh .corpus
+	touch $@
+
+.PHONY: corpus
+corpus: .corpus/.ready ## bring the notebooks of other packages' tests and examples, on which the renderer is tested
+
+.bench-render/.ready: e2e/renderbench/requirements.txt
+	$(PYTHON3) -m venv .bench-render
+	.bench-render/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+.PHONY: bench-render
+bench-render: build corpus .bench-render/.ready ## nbconvert and nes render side by side: medians and ratios
+	go run ./e2e/renderbench -python .bench-render/bin/python
+
 .PHONY: bundles
 bundles: ## make the browser bundles of other projects' packages anew, from the versions that are pinned
 	./viewer/web/bundles/build.sh
