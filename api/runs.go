@@ -33,11 +33,17 @@ func (s *Server) submit(c echo.Context) error {
 		return err
 	}
 	spec, problems := readSpec(data, c.Request().Header)
-	problems = merge(problems, s.o.Refuse(&spec))
+	problems = merge(problems, s.refuse(c, &spec))
 	if err := nes.Invalid(problems); err != nil {
 		return err
 	}
 	return s.create(c, spec, "", validate)
+}
+
+// refuse gives spec what the caller cannot choose, and lists what it would not get.
+func (s *Server) refuse(c echo.Context, spec *nes.Spec) []nes.Problem {
+	problems := access.From(c.Request().Context()).Allot(spec)
+	return append(problems, s.o.Refuse(spec)...)
 }
 
 // create records a submission and answers with its run.
@@ -361,7 +367,7 @@ func (s *Server) rerun(c echo.Context) error {
 	spec, more := how.spec(parent)
 	spec.IdempotencyKey = c.Request().Header.Get("Idempotency-Key")
 	problems = merge(problems, append(more, checkSpec(&spec)...))
-	problems = merge(problems, s.o.Refuse(&spec))
+	problems = merge(problems, s.refuse(c, &spec))
 	if err := nes.Invalid(problems); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/nes-run/nes"
@@ -39,6 +40,20 @@ type Principal struct {
 	Name  string
 	Team  string
 	Roles []Role
+	// Profile, if there is one, is that of all its runs: what others may choose is chosen for it.
+	Profile string
+}
+
+// Allot gives spec the profile of p, if it has one. The problem is that spec names another.
+func (p Principal) Allot(spec *nes.Spec) []nes.Problem {
+	if p.Profile == "" || spec.Profile == p.Profile {
+		return nil
+	}
+	if spec.Profile == "" {
+		spec.Profile = p.Profile
+		return nil
+	}
+	return []nes.Problem{{Field: "profile", Message: fmt.Sprintf("must be %q for %s, or left out", p.Profile, p.Name)}}
 }
 
 // Local is the principal of a server on loopback without configured tokens: the

@@ -149,9 +149,9 @@ func TestRequireAuth(t *testing.T) {
 		"localhost.example.com:80": false,
 	} {
 		require.Equal(t, loopback, access.Loopback(addr), addr)
-		require.Equal(t, loopback, access.RequireAuth(addr, nil, false) == nil, addr)
-		require.NoError(t, access.RequireAuth(addr, nil, true))
-		require.NoError(t, access.RequireAuth(addr, known(t), false))
+		require.Equal(t, loopback, access.RequireAuth(addr, false, false) == nil, addr)
+		require.NoError(t, access.RequireAuth(addr, false, true))
+		require.NoError(t, access.RequireAuth(addr, true, false))
 	}
 }
 

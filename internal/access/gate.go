@@ -13,27 +13,30 @@ import (
 // Gate stands before every handler that shows or changes something: it knows the
 // caller and refuses what another website sends through the caller's browser.
 type Gate struct {
-	tokens *Tokens
-	hosts  []string
-	anyone bool // any Host header will do
-	cross  *http.CrossOriginProtection
+	tokens  *Tokens
+	trusted *Trusted
+	hosts   []string
+	anyone  bool // any Host header will do
+	cross   *http.CrossOriginProtection
 }
 
 // GateOptions of a [Gate].
 type GateOptions struct {
 	Tokens *Tokens
+	// Trusted are callers without a credential that are let in all the same; nil is nobody.
+	Trusted *Trusted
 	// PublicURL is where browsers reach the server, if it is known.
 	PublicURL string
 	// Hosts are further names, without port, by which the server may be addressed.
 	Hosts []string
-	// AnyHost gives up the check of the Host header, which a server without sign-in
-	// makes by default: for NES_INSECURE behind a proxy that signs people in.
+	// AnyHost gives up the check of the Host header, which is made of whoever shows no
+	// credential: for NES_INSECURE behind a proxy that signs people in.
 	AnyHost bool
 }
 
 // NewGate makes a gate.
 func NewGate(o GateOptions) *Gate {
-	g := &Gate{tokens: o.Tokens, anyone: o.AnyHost, cross: http.NewCrossOriginProtection()}
+	g := &Gate{tokens: o.Tokens, trusted: o.Trusted, anyone: o.AnyHost, cross: http.NewCrossOriginProtection()}
 	for _, host := range o.Hosts {
 		g.hosts = append(g.hosts, strings.ToLower(host))
 	}
@@ -48,16 +51,29 @@ func NewGate(o GateOptions) *Gate {
 
 // Enter checks r and returns its caller. The error is a *nes.Error with code forbidden or unauthorized.
 //
-// Where nobody signs in, a page of any website could reach a server on this machine: under a name of its own that it points
-// here (so Host must be one of ours), or by sending a form (so a change must not come from another origin).
+// Who is let in without a credential could have a page of any website in a browser, which would reach the server too: under a name of its
+// own that it points here (so Host must be one of ours), or by sending a form (so a change must not come from another origin).
 func (g *Gate) Enter(r *http.Request) (Principal, error) {
-	if g.tokens.Empty() && !g.anyone && !g.known(r.Host) {
+	p, unasked, err := g.caller(r)
+	if unasked && !g.anyone && !g.known(r.Host) {
 		return Principal{}, nes.Errorf(nes.CodeForbidden, "this server is not called %q: use localhost, or name the host in NES_ALLOWED_HOSTS", r.Host)
 	}
-	if err := g.cross.Check(r); err != nil {
+	if g.cross.Check(r) != nil {
 		return Principal{}, nes.Errorf(nes.CodeForbidden, "a page of another website may not change anything here")
 	}
-	return g.tokens.Authenticate(r)
+	return p, err
+}
+
+// caller knows the caller of r. It is unasked when no credential was needed.
+func (g *Gate) caller(r *http.Request) (p Principal, unasked bool, err error) {
+	if g.trusted == nil && g.tokens.Empty() {
+		return Local(), true, nil
+	}
+	if r.Header.Get("Authorization") == "" && g.trusted.covers(r) {
+		return g.trusted.Principal, true, nil
+	}
+	p, err = g.tokens.authenticate(r)
+	return p, false, err
 }
 
 // known reports whether a Host header names this server.

@@ -101,6 +101,9 @@ func (t *Tokens) Empty() bool { return t == nil || len(t.entries) == 0 }
 
 // Principal returns the holder of a token. It takes the same time whether and where it is found.
 func (t *Tokens) Principal(token string) (Principal, bool) {
+	if t == nil {
+		return Principal{}, false
+	}
 	digest := sha256.Sum256([]byte(token))
 	found := -1
 	for i := range t.entries {
@@ -121,6 +124,10 @@ func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
 	if t.Empty() {
 		return Local(), nil
 	}
+	return t.authenticate(r)
+}
+
+func (t *Tokens) authenticate(r *http.Request) (Principal, error) {
 	token, given := credential(r)
 	if !given {
 		return Principal{}, nes.Errorf(nes.CodeUnauthorized, "sign in: send a token as \"Authorization: Bearer <token>\", or by HTTP Basic as the password")
@@ -141,10 +148,10 @@ func credential(r *http.Request) (token string, given bool) {
 	return strings.TrimSpace(token), strings.EqualFold(scheme, "Bearer")
 }
 
-// RequireAuth refuses an address that others can reach for a server that knows no
-// tokens, unless insecure allows it. addr is as net.Listen takes it, or begins with "unix:".
-func RequireAuth(addr string, t *Tokens, insecure bool) error {
-	if insecure || !t.Empty() || Loopback(addr) {
+// RequireAuth refuses an address that others can reach for a server at which nobody has to
+// sign in, unless insecure allows it. addr is as net.Listen takes it, or begins with "unix:".
+func RequireAuth(addr string, signIn, insecure bool) error {
+	if insecure || signIn || Loopback(addr) {
 		return nil
 	}
 	return nes.Errorf(nes.CodeInvalid, "%s can be reached from other machines, and nobody would have to sign in: "+

@@ -62,6 +62,7 @@ func New(o Options) *App {
 		a.o.Config.PublicURL = ""
 		me := access.Local()
 		a.o.Config.Site.Tokens = []access.Token{{Name: me.Name, Team: me.Team, Token: a.token, Roles: me.Roles}}
+		a.o.Config.TrustedCIDRs = nil
 	}
 	return a
 }
@@ -77,7 +78,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := access.RequireAuth(a.o.Config.Addr, tokens, a.o.Config.Insecure); err != nil {
+	if err := access.RequireAuth(a.o.Config.Addr, !tokens.Empty() || len(a.o.Config.TrustedCIDRs) > 0, a.o.Config.Insecure); err != nil {
 		return err
 	}
 	if err := a.own(); err != nil {

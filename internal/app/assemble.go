@@ -40,7 +40,7 @@ func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handl
 	pages := a.pages(viewer.Options{Runs: led, Catalogue: led, Records: records, Committed: records, Inspect: in.Inspect, Log: a.log, Prefix: c.URLPrefix, PublicURL: c.PublicURL, SpoolDir: a.tempDir()})
 	server := api.New(api.Options{
 		Ledger: led, Records: records, Intake: in, TempDir: a.tempDir(),
-		Gate: access.NewGate(access.GateOptions{Tokens: tokens, PublicURL: c.PublicURL, Hosts: c.AllowedHosts, AnyHost: c.Insecure}),
+		Gate: access.NewGate(access.GateOptions{Tokens: tokens, Trusted: c.Trusts(), PublicURL: c.PublicURL, Hosts: c.AllowedHosts, AnyHost: c.Insecure}),
 		Log:  a.log, Pages: pages, Kick: kick, Refuse: a.offer().refuse, PublicURL: a.publicURL(), Version: a.o.Version,
 		Original: api.Original{Runtimes: c.Site.Original.Runtimes, Sizes: c.Site.Original.Sizes},
 	})

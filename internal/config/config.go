@@ -38,6 +38,8 @@ type Config struct {
 	FetchRoots      []string `envconfig:"FETCH_ROOTS" desc:"Directories whose Git repositories may be run by file:// addresses."`
 	FetchSSHKey     string   `envconfig:"FETCH_SSH_KEY" desc:"File with the private key, without passphrase, by which notebooks are fetched over SSH."`
 	FetchKnownHosts string   `envconfig:"FETCH_SSH_KNOWN_HOSTS" desc:"File of SSH host keys, as ssh-keyscan prints them; a host that is not in it is refused."`
+	TrustedCIDRs    []string `envconfig:"TRUSTED_CIDRS" desc:"Networks whose callers need no token, such as 10.20.0.0/16. Without one they are who the key trusted of NES_CONFIG says, else \"trusted\" of a team of that name, who may submit. Anybody else has to sign in then."`
+	TrustedProxies  []string `envconfig:"TRUSTED_PROXIES" desc:"Proxies before the server whose X-Forwarded-For says where a request comes from, for NES_TRUSTED_CIDRS."`
 	AllowedHosts    []string `envconfig:"ALLOWED_HOSTS" desc:"Further names by which a server without tokens may be addressed."`
 
 	AgentAddr     string `envconfig:"AGENT_ADDR" shown:"loopback; :8081 for pods" desc:"Where the server listens for the agents that stand beside notebooks: host and port."`
@@ -151,13 +153,7 @@ func defaultDataDir() (string, error) {
 
 // AllowedPrefixes are the networks of NES_FETCH_ALLOW_CIDRS.
 func (c Config) AllowedPrefixes() []netip.Prefix {
-	var out []netip.Prefix
-	for _, s := range c.FetchAllowCIDRs {
-		if p, err := parsePrefix(s); err == nil {
-			out = append(out, p)
-		}
-	}
-	return out
+	return prefixes(c.FetchAllowCIDRs)
 }
 
 // Level is that of NES_LOG_LEVEL.

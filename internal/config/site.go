@@ -22,6 +22,7 @@ type Site struct {
 	Profiles []Profile      `yaml:"profiles"`
 	Tokens   []access.Token `yaml:"tokens"`
 	Sources  []Source       `yaml:"sources"`
+	Trusted  Trusted        `yaml:"trusted"`
 	// Timeout is the executing time of runs that set none; 0 is none.
 	Timeout duration `yaml:"timeout"`
 	// Original is for clients of the original service.
@@ -130,6 +131,9 @@ func (s Site) validate() error {
 		for _, why := range c.validate() {
 			add("sources[%d]: %s", i, why)
 		}
+	}
+	for _, why := range s.validateTrusted() {
+		add("trusted: %s", why)
 	}
 	if _, err := access.NewTokens(s.Tokens); err != nil {
 		add("%v", err)

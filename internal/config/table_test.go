@@ -38,6 +38,8 @@ func TestEveryVariableAlone(t *testing.T) {
 		"NES_FETCH_ROOTS":           {"/a,/b", "/a,b", `"b" is no absolute path`},
 		"NES_FETCH_SSH_KEY":         {key, missing, "no such file"},
 		"NES_FETCH_SSH_KNOWN_HOSTS": {key, missing, "no such file"},
+		"NES_TRUSTED_CIDRS":         {"10.0.0.0/8,fd00::/8", "10.0.0.0/33", "is no network"},
+		"NES_TRUSTED_PROXIES":       {"192.0.2.10", "proxy.example", "is no network"},
 		"NES_ALLOWED_HOSTS":         {"a.example,b.example", "", ""},
 		"NES_MAX_RUNNING":           {"10000", "10001", "not between 1 and 10000"},
 		"NES_INSECURE":              {"true", "2", "true or false is needed"},

@@ -29,10 +29,9 @@ func (c Config) validate() []nes.Problem {
 	v.webURL("NES_PUBLIC_URL", c.PublicURL, "http", "https")
 	v.check(c.URLPrefix == "" || strings.HasPrefix(c.URLPrefix, "/") && !strings.HasSuffix(c.URLPrefix, "/") && !strings.ContainsAny(c.URLPrefix, "?# "),
 		"NES_URL_PREFIX", "%q is no path: write it like /nes, with a slash at the beginning and none at the end", c.URLPrefix)
-	for _, s := range c.FetchAllowCIDRs {
-		_, err := parsePrefix(s)
-		v.check(err == nil, "NES_FETCH_ALLOW_CIDRS", "%q is no network: write addresses like 10.0.0.0/8 or 192.168.1.7, separated by commas", s)
-	}
+	v.networks("NES_FETCH_ALLOW_CIDRS", c.FetchAllowCIDRs)
+	v.networks("NES_TRUSTED_CIDRS", c.TrustedCIDRs)
+	v.networks("NES_TRUSTED_PROXIES", c.TrustedProxies)
 	for _, dir := range c.FetchRoots {
 		v.check(filepath.IsAbs(dir), "NES_FETCH_ROOTS", "%q is no absolute path", dir)
 	}
@@ -65,6 +64,13 @@ func (v *validator) addr(variable, value string) {
 	_, port, err := net.SplitHostPort(value)
 	n, perr := strconv.Atoi(port)
 	v.check(err == nil && perr == nil && n >= 0 && n <= 65535, variable, "%q is no address: write host and port, such as 127.0.0.1:8080", value)
+}
+
+func (v *validator) networks(variable string, list []string) {
+	for _, s := range list {
+		_, err := parsePrefix(s)
+		v.check(err == nil, variable, "%q is no network: write addresses like 10.0.0.0/8 or 192.168.1.7, separated by commas", s)
+	}
 }
 
 // bucketURL checks the address of a bucket: a directory, or a bucket's name and a prefix in it.
