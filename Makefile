@@ -98,3 +98,11 @@ airflow-unit: build runtime ## test the Airflow provider on Airflow 3 and 2.11, 
 airflow: build runtime ## run the provider in a whole Airflow 3, and the original service's own published clients
 	operators/airflow/original.sh
 	operators/airflow/test.sh airflow-3 -m real -s
+
+HELM ?= $(shell go env GOPATH)/bin/helm
+$(HELM):
+	go install helm.sh/helm/v3/cmd/helm@v3.19.0
+
+.PHONY: chart
+chart: $(HELM) ## test the Helm chart by the real helm; UPDATE=1 writes its manifests anew
+	NES_HELM=$(HELM) go test -count=1 ./deploy/helm $(if $(UPDATE),-update)

@@ -31,7 +31,7 @@ var layers = []struct {
 	}},
 	{"adapters", []string{"api", "viewer", "storage/file", "storage/gcs", "storage/s3", "runner/local", "runner/kube"}},
 	{"wiring", []string{"internal/app"}},
-	{"commands", []string{"cmd/nes", "cmd/nes-agent"}},
+	{"commands", []string{"cmd/nes", "cmd/nes-agent", "deploy/helm"}},
 }
 
 // sideways lists the imports inside one layer that are meant.
