@@ -243,8 +243,8 @@ up() {
 	access
 	start etcd etcd --data-dir etcd --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 --listen-peer-urls http://127.0.0.1:2380 --unsafe-no-fsync
 	api
-	start controllers kube-controller-manager --kubeconfig=kubeconfig --service-account-private-key-file=pki/sa.key --use-service-account-credentials=true --root-ca-file=pki/ca.crt
-	start scheduler kube-scheduler --kubeconfig=kubeconfig
+	start controllers kube-controller-manager --leader-elect=false --kubeconfig=kubeconfig --service-account-private-key-file=pki/sa.key --use-service-account-credentials=true --root-ca-file=pki/ca.crt
+	start scheduler kube-scheduler --leader-elect=false --kubeconfig=kubeconfig
 	runtime
 	kubelet_config
 	kubelet

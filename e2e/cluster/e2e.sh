@@ -7,6 +7,11 @@ if [ "$(id -u)" -ne 0 ]; then
 	echo "skipped: a cluster needs root (containers, a bridge, control groups)"
 	exit 0
 fi
+if ! ip link add nes-probe type bridge 2>/dev/null; then
+	echo "skipped: this machine lets nobody make a network bridge, which pods need"
+	exit 0
+fi
+ip link delete nes-probe
 here=e2e/cluster
 down() { [ -n "${KEEP:-}" ] || "$here/cluster.sh" down; }
 trap down EXIT
@@ -22,5 +27,5 @@ since "the cluster is up"
 "$here/image.sh" load docker.io/nes/{agent,notebook,suite}:dev >/dev/null
 since "the images are loaded"
 export PATH=${NES_CLUSTER_DIR:-$HOME/.cache/nes-cluster}/bin-${NES_CLUSTER_KUBERNETES:-1.34.4}:$PATH
-go test -count=1 -timeout 40m -v -run 'TestBackend|Kubernetes' "$@" ./runner/kube ./e2e
+go test -count=1 -timeout 40m -parallel 6 -v -run 'TestBackend|Kubernetes' "$@" ./runner/kube ./e2e
 since "the tests are done"
