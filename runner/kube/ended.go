@@ -128,7 +128,7 @@ func exited(p *corev1.Pod) (nes.Reason, string) {
 		case name == fetchName && t.ExitCode != 0:
 			return nes.ReasonAgentLost, fmt.Sprintf("the container %s ended with exit code %d%s", name, t.ExitCode, because(t))
 		case name == notebookName && t.ExitCode != 0:
-			return nes.ReasonKernelDied, fmt.Sprintf("the notebook's container ended with exit code %d and left no word%s", t.ExitCode, because(t))
+			return nes.ReasonInternal, fmt.Sprintf("the notebook's container ended with exit code %d and left no word%s", t.ExitCode, because(t))
 		}
 	}
 	return "", ""

@@ -140,7 +140,7 @@ func TestStatusOfRarerEnds(t *testing.T) {
 			r.Pod.DeletionTimestamp = nil
 			c := container(r.Pod, notebookName).State.Terminated
 			c.Reason, c.ExitCode, c.Message = "Error", 137, ""
-		}, "phase: gone\nstarted: true\nreason: KernelDied (Failed)\nmessage: the notebook's container ended with exit code 137 and left no word\n"},
+		}, "phase: gone\nstarted: true\nreason: Internal (Error)\nmessage: the notebook's container ended with exit code 137 and left no word\n"},
 		"of another architecture": {"oom-of-the-kernel", func(r *recorded) {
 			c := container(r.Pod, notebookName).State.Terminated
 			c.Reason, c.ExitCode, c.Message = "StartError", 128, "exec format error"
