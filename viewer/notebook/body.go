@@ -2,16 +2,10 @@ package notebook
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"hash"
-	"image"
-	_ "image/gif"  // sizes of images are read from their headers
-	_ "image/jpeg" // likewise
-	_ "image/png"  // likewise
 	"io"
 	"strings"
 )
@@ -104,7 +98,7 @@ func (p *parser) body(mime string) (Body, error) {
 	b.Size = keep.size
 	b.SHA256 = hex.EncodeToString(keep.sum.Sum(nil))
 	if strings.HasPrefix(b.MIME, "image/") {
-		b.Width, b.Height = imageSize(keep.buf)
+		b.Width, b.Height = sizeOf(b.MIME, keep.buf)
 	}
 	if !keep.cut() && p.inline+b.Size <= MaxInlineTotal {
 		p.inline += b.Size
@@ -132,19 +126,6 @@ func (p *parser) readBody(b *Body, w io.Writer) error {
 func isJSON(mime string) bool {
 	m := strings.ToLower(mime)
 	return m == "application/json" || strings.HasPrefix(m, "application/") && strings.HasSuffix(m, "+json")
-}
-
-// imageSize reads width and height from the first bytes of an image in base64.
-func imageSize(text []byte) (width, height int) {
-	clean := bytes.Join(bytes.Fields(text), nil)
-	clean = clean[:len(clean)/4*4]
-	head, _ := io.ReadAll(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(clean)))
-	c, _, err := image.DecodeConfig(bytes.NewReader(head))
-	const most = 20_000 // what is larger is not believed
-	if err != nil || c.Width > most || c.Height > most {
-		return 0, 0
-	}
-	return c.Width, c.Height
 }
 
 // Sections is implemented by files for which one reading from an offset on costs less than many: those of a bucket.

@@ -12,7 +12,7 @@ import (
 )
 
 // Version of the index's JSON form, index.json.
-const Version = 1
+const Version = 2
 
 // Limits of what an index holds. What lies beyond is left out, and a Problem says so.
 const (

@@ -46,8 +46,8 @@ func (p *parser) finish() {
 	if p.dropped > 0 {
 		p.problem("The first %d cells are shown; %d more are not.", MaxCells, p.dropped)
 	}
-	if x.Major != 3 && x.Major != 4 && len(x.Problems) == 0 {
-		p.problem("The file says that it has nbformat %d; 3 and 4 are known. It is read as 4.", x.Major)
+	if x.Major != 2 && x.Major != 3 && x.Major != 4 && len(x.Problems) == 0 {
+		p.problem("The file says that it has nbformat %d; 2 to 4 are known. It is read as 4.", x.Major)
 	}
 	if x.Language == "" {
 		x.Language = "python" // what notebooks without a word on it are written in
@@ -152,9 +152,19 @@ func (o *Output) setSizes(raw json.RawMessage) {
 	meta := fields(raw)
 	for i := range o.Bodies {
 		f := fields(meta[o.Bodies[i].MIME])
-		if w := int(min(f.number("width"), 20_000)); w > 0 {
-			o.Bodies[i].Width = w
-			o.Bodies[i].Height = int(min(f.number("height"), 20_000))
-		}
+		o.Bodies[i].resize(int(min(f.number("width"), maxPixels)), int(min(f.number("height"), maxPixels)))
+	}
+}
+
+// resize takes over the size that a notebook asks for; where it gives one side, the other keeps the image's proportion.
+func (b *Body) resize(width, height int) {
+	switch {
+	case width > 0 && height == 0 && b.Width > 0:
+		height = max(1, b.Height*width/b.Width)
+	case height > 0 && width == 0 && b.Height > 0:
+		width = max(1, b.Width*height/b.Height)
+	}
+	if width > 0 {
+		b.Width, b.Height = width, height
 	}
 }

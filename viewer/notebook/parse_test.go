@@ -234,7 +234,7 @@ func TestImagesTellTheirSize(t *testing.T) {
 	outputs := parse(t, string(file)).Cells[0].Outputs
 	size := func(i int) [2]int { return [2]int{outputs[i].Bodies[0].Width, outputs[i].Bodies[0].Height} }
 	require.Equal(t, [2]int{321, 123}, size(0))
-	require.Equal(t, [2]int{40, 0}, size(1))
+	require.Equal(t, [2]int{40, 15}, size(1), "in proportion")
 	require.Equal(t, [2]int{0, 0}, size(2))
 }
 
