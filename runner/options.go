@@ -55,6 +55,8 @@ type Journals interface {
 type Records interface {
 	Commit(ctx context.Context, run *nes.Run, a nes.Attempt, exit journal.Exit) (nes.Outcome, error)
 	Forget(run nes.RunID, attempt int)
+	// Intend stores what is known of a run before its newest attempt is launched. It may be repeated.
+	Intend(ctx context.Context, run *nes.Run) error
 	// Publish tells the world of an ended run. It may be repeated.
 	Publish(ctx context.Context, run *nes.Run) error
 }

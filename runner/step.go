@@ -221,6 +221,9 @@ func (s *step) launch(ctx context.Context) error {
 // create makes the backend start the attempt, or take up what it has of it. It is done again
 // after a crash between intent and creation; token and order are the same then.
 func (s *step) create(ctx context.Context) error {
+	if err := s.c.o.Records.Intend(ctx, &s.run); err != nil {
+		return fmt.Errorf("store the intent to launch %s: %w", s.ref().Name(), err)
+	}
 	fault.At(fault.Launching)
 	err := s.c.o.Backend.Launch(ctx, Job{
 		Ref: s.ref(), Token: s.c.o.Key.Token(s.ref()), Launch: LaunchOrder(&s.run, s.c.o.Policy),

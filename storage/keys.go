@@ -16,7 +16,7 @@ import (
 // Keys, readable by people (design, section 6):
 //
 //	notebooks/<host>/<org>/<repo>/<notebook path without .ipynb>/<yyyy-mm-dd>/<run id>.<attempt>.ipynb
-//	runs/<yyyy-mm-dd>/<run id>/<attempt>/{journal/<offset>.jsonl, input.ipynb, index.json, blobs/<sha256>, log.txt, outputs/..., verdict.json}
+//	runs/<yyyy-mm-dd>/<run id>/<attempt>/{journal/<offset>.jsonl, input.ipynb, index.json, blobs/<sha256>, log.txt, outputs/..., intent.json, verdict.json}
 //	sources/<repository hash>/<commit>.tar.zst
 //
 // The date is the UTC day of submission, so that every key of a run is known from its record.

@@ -24,7 +24,7 @@ import (
 // execute starts what takes runs to their end, unless the App is passive. kick makes it look now.
 func (a *App) execute(ctx context.Context, led *ledger.Ledger, bucket storage.Bucket, in *intake.Intake) (*record.Store, func(), error) {
 	records := record.New(record.Options{
-		Bucket: bucket, Source: in.Notebook, Index: indexer(bucket), Version: a.o.Version, Log: a.log, TempDir: a.tempDir(), Shared: led.Shared(),
+		Bucket: bucket, Source: in.Notebook, Dossier: led.Dossier, Index: indexer(bucket), Version: a.o.Version, Log: a.log, TempDir: a.tempDir(), Shared: led.Shared(),
 	})
 	if a.o.Passive {
 		return records, func() {}, nil

@@ -26,7 +26,7 @@ var layers = []struct {
 		"internal/allowance",
 	}},
 	{"engines", []string{
-		"gitsource", "internal/intake", "internal/ledger", "runner", "runner/reduce", "runner/executor",
+		"gitsource", "internal/intake", "internal/reindex", "internal/ledger", "runner", "runner/reduce", "runner/executor",
 		"runner/agent", "runner/record", "api/client", "viewer/render", "internal/config",
 	}},
 	{"adapters", []string{"api", "viewer", "storage/file", "storage/gcs", "storage/s3", "runner/local", "runner/kube"}},

@@ -45,7 +45,7 @@ func (t *tx) move(c nes.Transition, run *nes.Run) error {
 	if len(from) == 0 {
 		return nes.Errorf(nes.CodeConflict, "nothing may become %q", c.To)
 	}
-	q := "UPDATE runs SET " + set.columns() + ", version = version + 1 WHERE id = ? AND attempt = ? AND stage IN (" + marks(len(from)) + ") RETURNING " + runColumns
+	q := "UPDATE runs SET " + set.updates() + ", version = version + 1 WHERE id = ? AND attempt = ? AND stage IN (" + marks(len(from)) + ") RETURNING " + runColumns
 	args := append(set.args, string(c.Run), expected(c))
 	for _, s := range from {
 		args = append(args, string(s))
@@ -134,7 +134,7 @@ type assignments struct {
 }
 
 func (a *assignments) put(column string, value any) {
-	a.names = append(a.names, column+" = ?")
+	a.names = append(a.names, column)
 	a.args = append(a.args, value)
 }
 
@@ -146,6 +146,10 @@ func (a *assignments) document(column string, value any) {
 	a.put(column, text)
 }
 
+// updates is the list for UPDATE.
+func (a *assignments) updates() string { return strings.Join(a.names, " = ?, ") + " = ?" }
+
+// columns is the list for INSERT.
 func (a *assignments) columns() string { return strings.Join(a.names, ", ") }
 
 // marks is n question marks, for IN.

@@ -35,6 +35,18 @@ type Ledger struct {
 // Open opens the ledger at url and brings its schema up to date: "sqlite:///var/lib/nes/ledger.db"
 // or a plain path, where it is made if need be, or "postgres://user:password@host/database", which must exist.
 func Open(ctx context.Context, url string, log *slog.Logger) (*Ledger, error) {
+	l, err := connect(ctx, url, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.migrate(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// connect opens the database as it is.
+func connect(ctx context.Context, url string, log *slog.Logger) (*Ledger, error) {
 	scheme, rest, found := strings.Cut(url, "://")
 	if !found {
 		scheme, rest = "sqlite", url
@@ -53,9 +65,6 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*Ledger, error) {
 	}
 	if err != nil {
 		return nil, err
-	}
-	if err := l.migrate(ctx); err != nil {
-		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }

@@ -3,31 +3,63 @@ package ledger
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+
+	"github.com/nes-run/nes"
 )
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the schema up to date. A ledger that is up to date costs one query.
-func (l *Ledger) migrate(ctx context.Context) error {
+// Schema says how far a ledger is.
+type Schema struct {
+	Have  int // version of the schema; 0 before the first migration
+	Knows int // newest version that this program knows
+}
+
+// Inspect reads the schema's version of the ledger at url, and changes nothing. A file of SQLite that does not exist is made, empty.
+func Inspect(ctx context.Context, url string, log *slog.Logger) (Schema, error) {
+	l, err := connect(ctx, url, log)
+	if err != nil {
+		return Schema{}, err
+	}
+	s, err := l.schema(ctx)
+	return s, errors.Join(err, l.Close())
+}
+
+func (l *Ledger) schema(ctx context.Context) (Schema, error) {
 	newest, err := newestMigration()
+	if err != nil {
+		return Schema{}, err
+	}
+	return Schema{Have: l.schemaVersion(ctx), Knows: newest}, l.Ping(ctx)
+}
+
+// Err is what is wrong with a ledger that a newer program has used; nil where it can be migrated.
+func (s Schema) Err() error {
+	if s.Have <= s.Knows {
+		return nil
+	}
+	return nes.Errorf(nes.CodeConflict, "the ledger's schema is version %d and this program knows up to %d: use a newer NES, or restore the backup that was made before it was migrated", s.Have, s.Knows)
+}
+
+// migrate brings the schema up to date. A ledger that is up to date costs two queries.
+func (l *Ledger) migrate(ctx context.Context) error {
+	s, err := l.schema(ctx)
 	if err != nil {
 		return err
 	}
-	have := l.schemaVersion(ctx)
-	if have == newest {
-		return nil
-	}
-	if have > newest {
-		return fmt.Errorf("the ledger's schema is version %d and this program knows %d: use a newer NES", have, newest)
+	if s.Have >= s.Knows {
+		return s.Err()
 	}
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -45,7 +77,7 @@ func (l *Ledger) migrate(ctx context.Context) error {
 	if _, err := p.Up(ctx); err != nil {
 		return l.fault("migrate the ledger", err)
 	}
-	l.log.InfoContext(ctx, "ledger migrated", "from", have, "to", newest, "took", time.Since(began))
+	l.log.InfoContext(ctx, "ledger migrated", "from", s.Have, "to", s.Knows, "took", time.Since(began))
 	return nil
 }
 

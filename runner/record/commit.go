@@ -2,7 +2,6 @@ package record
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
@@ -279,15 +278,4 @@ func (l *live) writeLog(ctx context.Context, w io.Writer) error {
 	}
 	_, err = fmt.Fprintf(w, "--- what the driver wrote ---\n%s", tail)
 	return err
-}
-
-// Publish stores the verdict of an ended run: what is needed to know of it without the ledger.
-func (s *Store) Publish(ctx context.Context, run *nes.Run) error {
-	v := struct {
-		V   int      `json:"v"`
-		Run *nes.Run `json:"run"`
-	}{1, run}
-	return s.put(ctx, storage.AttemptPrefix(run, run.Attempt)+"verdict.json", "application/json", func(w io.Writer) error {
-		return json.NewEncoder(w).Encode(v)
-	})
 }

@@ -21,6 +21,8 @@ type Options struct {
 	Source func(ctx context.Context, s nes.Source) ([]byte, error)
 	// Index makes the index of a stored notebook under another key; nil makes none.
 	Index func(ctx context.Context, notebook, index string) error
+	// Dossier is all that the ledger knows of a run; nil keeps the run alone in its verdict, and nothing before its end.
+	Dossier func(ctx context.Context, run nes.RunID) (nes.Dossier, error)
 	// Version of NES, for the notebook's metadata.
 	Version string
 	Log     *slog.Logger
