@@ -150,10 +150,20 @@ func (c *checker) secrets(given map[string]Secret) {
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		field := "secrets." + clip(name)
 		c.check(envPattern.MatchString(name), field, "is no name of an environment variable")
-		c.check(!strings.HasPrefix(name, "NES_") && name != "PATH" && name != "PYTHONPATH", field, "is a variable that NES itself sets")
+		c.check(!ownVariable(name), field, "is a variable that programs start by, or that NES itself sets: give the secret another name")
 		c.check(given[name].Ref != "", field+".ref", "is required: the name of a secret that the profile allows")
 		c.text(field+".ref", given[name].Ref, 256)
 	}
+}
+
+// ownVariable reports whether a variable changes how NES, Python or any program starts.
+func ownVariable(name string) bool {
+	for _, prefix := range []string{"NES_", "LD_", "DYLD_", "PYTHON", "JUPYTER_", "IPYTHON", "JPY_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return slices.Contains([]string{"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "ENV", "BASH_ENV", "IFS"}, name)
 }
 
 func (c *checker) durations(s *Spec) {

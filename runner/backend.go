@@ -47,7 +47,8 @@ type Job struct {
 	// HostNetwork asks for the network of the machine; only a profile that allows it gives it.
 	HostNetwork bool
 	Labels      map[string]string
-	Secrets     map[string]string // resolved by the backend from references, never journalled
+	// Secrets by variable of the notebook: references, which the backend resolves when it launches.
+	Secrets map[string]nes.Secret
 }
 
 // Phase of an attempt, as far as its backend sees.

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 
 	"github.com/nes-run/nes"
@@ -25,6 +27,7 @@ func LaunchOrder(r *nes.Run, p Policy) journal.Launch {
 	if r.Source != nil {
 		l.Notebook = r.Source.Path
 	}
+	l.Secrets = slices.Sorted(maps.Keys(r.Spec.Secrets))
 	given := r.Parameters
 	if given == nil {
 		given = r.Spec.Parameters

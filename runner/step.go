@@ -228,6 +228,7 @@ func (s *step) create(ctx context.Context) error {
 	err := s.c.o.Backend.Launch(ctx, Job{
 		Ref: s.ref(), Token: s.c.o.Key.Token(s.ref()), Launch: LaunchOrder(&s.run, s.c.o.Policy),
 		Runtime: s.run.Spec.Runtime, Profile: s.run.Spec.Profile, Resources: resources(&s.run), HostNetwork: s.run.Spec.HostNetwork, Labels: s.run.Spec.Labels,
+		Secrets: s.run.Spec.Secrets,
 	})
 	if e, ok := errors.AsType[*nes.Error](err); ok && e.Reason != "" {
 		o := Observation{Phase: PhaseGone, Reason: e.Reason, Message: e.Message}

@@ -28,6 +28,8 @@ type Runtime struct {
 type Profile struct {
 	Name       string `yaml:"name"`
 	MaxRunning int    `yaml:"max_running"` // of its runs at once; 0 is no limit of its own
+	// Secrets that its runs may refer to, by the name of the reference.
+	Secrets map[string]Secret `yaml:"secrets"`
 
 	// What follows is of profiles for pods.
 

@@ -29,7 +29,7 @@ func (r Runtime) Problems() []string {
 
 // Problems of a profile, without its place in the file.
 func (p Profile) Problems() []string {
-	var wrong []string
+	wrong := p.secretProblems()
 	add := func(where string, s Size) {
 		for _, q := range []struct{ name, value string }{{"cpu", s.CPU}, {"memory", s.Memory}, {"disk", s.Disk}} {
 			if q.value == "" {

@@ -26,7 +26,7 @@ func (a *App) backend(addr string, key runner.Key) (runner.Backend, error) {
 // processes runs attempts on this machine. It tells agents that an earlier server left behind where this one is.
 func (a *App) processes(addr string) (runner.Backend, error) {
 	c := a.o.Config
-	o := local.Options{Dir: filepath.Join(c.DataDir, "attempts"), Server: "http://" + onThisMachine(addr), Python: c.Python, Runtimes: map[string]string{}, Log: a.log}
+	o := local.Options{Dir: filepath.Join(c.DataDir, "attempts"), Server: "http://" + onThisMachine(addr), Python: c.Python, Runtimes: map[string]string{}, Profiles: a.profiles(), Log: a.log}
 	for _, r := range c.Site.Runtimes {
 		o.Runtimes[r.Name] = r.Python
 		if r.Default {
@@ -52,18 +52,12 @@ func (a *App) cluster(key runner.Key) (runner.Backend, error) {
 	instance := sha256.Sum256(append([]byte("nes instance "), key...))
 	o := kube.Options{
 		Namespace: c.KubeNamespace, Instance: hex.EncodeToString(instance[:6]), Server: c.AgentURL, AgentImage: c.AgentImage,
-		Runtimes: map[string]allowance.Runtime{}, Profiles: map[string]allowance.Profile{}, Log: a.log,
+		Runtimes: map[string]allowance.Runtime{}, Profiles: a.profiles(), Log: a.log,
 	}
 	for _, r := range c.Site.Runtimes {
 		o.Runtimes[r.Name] = r
 		if r.Default {
 			o.Runtimes[""] = r
-		}
-	}
-	for _, p := range c.Site.Profiles {
-		o.Profiles[p.Name] = p
-		if p.Name == defaultProfile {
-			o.Profiles[""] = p
 		}
 	}
 	b, err := kube.New(o)
@@ -72,6 +66,18 @@ func (a *App) cluster(key runner.Key) (runner.Backend, error) {
 	}
 	a.later("cluster", func(context.Context) error { b.Close(); return nil })
 	return b, nil
+}
+
+// profiles by name; "" is for runs that name none.
+func (a *App) profiles() map[string]allowance.Profile {
+	all := map[string]allowance.Profile{}
+	for _, p := range a.o.Config.Site.Profiles {
+		all[p.Name] = p
+		if p.Name == defaultProfile {
+			all[""] = p
+		}
+	}
+	return all
 }
 
 // defaultProfile is for runs that name none.

@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -52,8 +51,8 @@ func (o offer) refuse(spec *nes.Spec) []nes.Problem {
 	} else {
 		refuseProcess(&r, spec)
 	}
-	for _, name := range slices.Sorted(maps.Keys(spec.Secrets)) {
-		r.add("secrets."+name, true, "is not offered here: this server keeps no secrets; let the notebook read it from where the server's user may")
+	if profile, ok := o.allowances[spec.Profile]; ok { // else it is said already
+		r = append(r, profile.RefuseSecrets(spec.Secrets, o.pods)...)
 	}
 	r.add("callback_url", spec.CallbackURL != "",
 		"is not offered here: wait for the end with GET /v1/runs/{id}?wait=25s, or follow GET /v1/runs/{id}/events")

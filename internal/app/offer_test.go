@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/nes-run/nes/internal/allowance"
 	"github.com/nes-run/nes/internal/app"
 	"github.com/nes-run/nes/internal/config"
 )
@@ -50,7 +51,7 @@ func TestWhatIsNotDoneIsRefused(t *testing.T) {
 	status, _, told := post(t, a.URL()+"/v1/runs", `{`+someNotebook+`, "priority": 999,
 		"runtime": "python-3.21", "profile": "gold", "host_network": true,
 		"resources": {"cpu": "2", "memory": "lots", "disk": "1Gi", "gpu": 1},
-		"secrets": {"DB": {"ref": "warehouse"}, "API": {"ref": "x"}},
+		"secrets": {"LD_PRELOAD": {"ref": "warehouse"}},
 		"retry": {"limit": 1, "memory_factor": 1.5}, "callback_url": "https://hooks.example.com/x"}`)
 	require.Equal(t, http.StatusBadRequest, status)
 	want := map[string]string{
@@ -62,8 +63,7 @@ func TestWhatIsNotDoneIsRefused(t *testing.T) {
 		"resources.memory":    "is no quantity",
 		"resources.disk":      "cannot be held here",
 		"resources.gpu":       "cannot be held here",
-		"secrets.DB":          "keeps no secrets",
-		"secrets.API":         "keeps no secrets",
+		"secrets.LD_PRELOAD":  "programs start by",
 		"retry.memory_factor": "none to multiply",
 		"callback_url":        "GET /v1/runs/{id}?wait=25s",
 	}
@@ -74,6 +74,38 @@ func TestWhatIsNotDoneIsRefused(t *testing.T) {
 	status, body := get(t, a.URL()+"/v1/runs", "")
 	require.Equal(t, http.StatusOK, status)
 	require.JSONEq(t, `{"runs":[]}`, body, "nothing was taken")
+}
+
+// TestSecretsAreThoseOfTheProfile: the default profile's where none is named, and never those of another one.
+func TestSecretsAreThoseOfTheProfile(t *testing.T) {
+	t.Parallel()
+	a := start(t, app.Options{Passive: true, Config: configure(t, func(c *config.Config) {
+		c.Site.Profiles = []config.Profile{
+			{Name: "default", Secrets: map[string]allowance.Secret{"mail": {Env: "MAIL"}}},
+			{Name: "nightly", Secrets: map[string]allowance.Secret{
+				"warehouse": {File: "/run/warehouse"}, "licence": {Kubernetes: &allowance.SecretKey{Secret: "a", Key: "b"}},
+			}},
+			{Name: "bare"},
+		}
+	})})
+	for body, want := range map[string]string{
+		`"secrets":{"A":{"ref":"mail"}}`:                            "",
+		`"profile":"nightly","secrets":{"A":{"ref":"warehouse"}}`:   "",
+		`"secrets":{"A":{"ref":"warehouse"}}`:                       `there is no secret "warehouse"; this profile allows mail`,
+		`"profile":"nightly","secrets":{"A":{"ref":"warehose"}}`:    `this profile allows licence, warehouse; did you mean "warehouse"?`,
+		`"profile":"nightly","secrets":{"A":{"ref":"licence"}}`:     "processes of the server's machine",
+		`"profile":"bare","secrets":{"A":{"ref":"mail"}}`:           "this profile allows none",
+		`"profile":"default","secrets":{"A":{"ref":"mail"}}`:        "",
+		`"profile":"nightly","secrets":{"A_1":{"ref":"warehouse"}}`: "",
+	} {
+		status, _, told := post(t, a.URL()+"/v1/runs", `{`+someNotebook+`,`+body+`}`)
+		if want == "" {
+			require.Equal(t, http.StatusCreated, status, "%s: %v", body, told)
+			continue
+		}
+		require.Equal(t, http.StatusBadRequest, status, body)
+		require.Contains(t, told["secrets.A.ref"], want, body)
+	}
 }
 
 func TestWhatAsksForNothingIsTaken(t *testing.T) {

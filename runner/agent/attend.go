@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,15 +36,17 @@ const (
 
 // Order is what an attempt on this machine is started with.
 type Order struct {
-	Run        nes.RunID         `json:"run"`
-	Attempt    int               `json:"attempt"`
-	Token      string            `json:"token"`
-	ServerFile string            `json:"server_file"` // holds the server's address, now and after it moved
-	Command    []string          `json:"command"`     // of this program, to which "exec" is added
-	Python     string            `json:"python,omitempty"`
-	CacheDir   string            `json:"cache_dir,omitempty"`
-	Secrets    map[string]string `json:"secrets,omitempty"`
-	Hash       string            `json:"hash"` // of what was to be launched
+	Run        nes.RunID `json:"run"`
+	Attempt    int       `json:"attempt"`
+	Token      string    `json:"token"`
+	ServerFile string    `json:"server_file"` // holds the server's address, now and after it moved
+	Command    []string  `json:"command"`     // of this program, to which "exec" is added
+	Python     string    `json:"python,omitempty"`
+	CacheDir   string    `json:"cache_dir,omitempty"`
+	// Profile and Secrets say what the server gives this process for the notebook (see Given). No value is ever in the file.
+	Profile string                `json:"profile,omitempty"`
+	Secrets map[string]nes.Secret `json:"secrets,omitempty"`
+	Hash    string                `json:"hash"` // of what was to be launched
 }
 
 // ReadOrder reads the order of the attempt at dir.
@@ -210,9 +213,13 @@ func (a *attendant) startExec() (<-chan struct{}, error) {
 		return nil, err
 	}
 	defer log.Close()
+	env, err := a.environment()
+	if err != nil {
+		return nil, err
+	}
 	args := append(slices.Clone(a.order.Command[1:]), "exec", "-python", a.order.Python, "-cache", a.order.CacheDir, a.config.Dir)
 	cmd := exec.Command(a.order.Command[0], args...)
-	cmd.Env = a.environment()
+	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -234,14 +241,24 @@ func (a *attendant) startExec() (<-chan struct{}, error) {
 	return died, nil
 }
 
-// environment of exec and so of the notebook: this process's, without what is NES's own, with the marks by
+// givenPrefix marks a secret in the environment of this process.
+const givenPrefix = "NES_SECRET_"
+
+// Given is how this process is handed a secret of the notebook: in its environment, under a name that nothing reads by accident.
+func Given(name, value string) string { return givenPrefix + name + "=" + value }
+
+// environment of exec and so of the notebook: this process's, without what is NES's own, with the run's secrets and with the marks by
 // which every process of the attempt can be found.
-func (a *attendant) environment() []string {
+func (a *attendant) environment() ([]string, error) {
 	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "NES_") })
-	for name, value := range a.order.Secrets {
+	for _, name := range slices.Sorted(maps.Keys(a.order.Secrets)) {
+		value, ok := os.LookupEnv(givenPrefix + name)
+		if !ok { // what it was resolved from went away between two agents
+			return nil, nes.Fail(nes.ReasonAdmissionRejected, "the secret %q could not be given to the notebook: ask the administrator, then run it again", a.order.Secrets[name].Ref)
+		}
 		env = append(env, name+"="+value)
 	}
-	return append(env, Marks(a.order.Run, a.order.Attempt)...)
+	return append(env, Marks(a.order.Run, a.order.Attempt)...), nil
 }
 
 // Marks are the variables that every process of an attempt's notebook has in its environment.

@@ -158,8 +158,14 @@ func TestTheNotebooksEnvironment(t *testing.T) {
 	t.Setenv("NES_TOKEN", "of the server")
 	t.Setenv("NES_LEDGER", "postgres://user:password@host/db")
 	t.Setenv("OTHER", "kept")
-	a := &attendant{order: Order{Run: "r", Attempt: 3, Secrets: map[string]string{"DB": "password of the run"}}}
-	env := a.environment()
+	a := &attendant{order: Order{Run: "r", Attempt: 3, Secrets: map[string]nes.Secret{"DB": {Ref: "warehouse"}}}}
+	_, err := a.environment()
+	require.Equal(t, nes.ReasonAdmissionRejected, nes.ReasonOf(err), "nobody gave it")
+	require.ErrorContains(t, err, `the secret "warehouse"`)
+	name, value, _ := strings.Cut(Given("DB", "password of the run"), "=")
+	t.Setenv(name, value)
+	env, err := a.environment()
+	require.NoError(t, err)
 	require.Contains(t, env, "OTHER=kept")
 	require.Contains(t, env, "DB=password of the run")
 	var own []string

@@ -50,7 +50,8 @@ type Launch struct {
 	// InputPath and OutputPath are what papermill's metadata names as such.
 	InputPath  string            `json:"input_path"`
 	OutputPath string            `json:"output_path"`
-	Env        map[string]string `json:"env,omitempty"` // plain variables for the kernel
+	Env        map[string]string `json:"env,omitempty"`     // plain variables for the kernel
+	Secrets    []string          `json:"secrets,omitempty"` // variables of the kernel that hold secrets, by name alone
 	Limits     Limits            `json:"limits"`
 }
 

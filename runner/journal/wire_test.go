@@ -61,9 +61,9 @@ func TestOrdersAndMarkersAreWrittenSo(t *testing.T) {
 	}{
 		"launch": {&journal.Launch{}, &journal.Launch{
 			V: 1, RunID: "r", Attempt: 2, Notebook: "a/b.ipynb", Parameters: map[string]any{"x": json.RawMessage("1.0")}, KernelName: "ir", Python: "/p",
-			StartTimeout: 1, CellTimeout: 2, RunTimeout: 3.5, SilenceTimeout: 4, Grace: 5, InputPath: "in", OutputPath: "out", Env: map[string]string{"A": "b"},
+			StartTimeout: 1, CellTimeout: 2, RunTimeout: 3.5, SilenceTimeout: 4, Grace: 5, InputPath: "in", OutputPath: "out", Env: map[string]string{"A": "b"}, Secrets: []string{"DB"},
 			Limits: journal.Limits{CellText: 6, Journal: 7, Files: 8, Body: 9},
-		}, `{"v":1,"run_id":"r","attempt":2,"notebook":"a/b.ipynb","parameters":{"x":1.0},"kernel_name":"ir","python":"/p","start_timeout":1,"cell_timeout":2,"timeout":3.5,"silence_timeout":4,"grace":5,"input_path":"in","output_path":"out","env":{"A":"b"},"limits":{"cell_text":6,"journal":7,"files":8,"body":9}}`},
+		}, `{"v":1,"run_id":"r","attempt":2,"notebook":"a/b.ipynb","parameters":{"x":1.0},"kernel_name":"ir","python":"/p","start_timeout":1,"cell_timeout":2,"timeout":3.5,"silence_timeout":4,"grace":5,"input_path":"in","output_path":"out","env":{"A":"b"},"secrets":["DB"],"limits":{"cell_text":6,"journal":7,"files":8,"body":9}}`},
 		"control": {&journal.Control{}, &journal.Control{V: 1, Cancel: true, Reason: "RunTimeout", Why: "too long"}, `{"v":1,"cancel":true,"reason":"RunTimeout","why":"too long"}`},
 		"exit": {&journal.Exit{}, &journal.Exit{
 			V: 1, Code: -9, Reason: "OutOfMemory", Message: "m", Signal: "SIGKILL", At: 1.8e9, Journal: 7, LogTail: "l", MemPeak: 5, Inferred: true, Unstarted: true,

@@ -125,7 +125,9 @@ func (b *Backend) order(j runner.Job) (order, error) {
 		return o, nes.Fail(nes.ReasonResourcesRefused, "%s: %s", problems[0].Field, problems[0].Message)
 	}
 	o.size = size
-	return o, nil
+	var err error
+	o.secrets, err = o.profile.Resolve(j.Secrets)
+	return o, err
 }
 
 // create makes the Job, or finds that it is there.

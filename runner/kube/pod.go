@@ -46,6 +46,7 @@ const (
 // order is everything that a pod is built from: typed, allowed, complete.
 type order struct {
 	job     runner.Job
+	secrets allowance.Resolved
 	runtime allowance.Runtime
 	profile allowance.Profile
 	size    allowance.Size
@@ -166,8 +167,12 @@ func (o order) env() []corev1.EnvVar {
 		env = append(env, corev1.EnvVar{Name: name, Value: plain[name]})
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.job.Secrets)) {
+		at := allowance.SecretKey{Secret: o.job.Name(), Key: secretKey(name)}
+		if key, ok := o.secrets.Keys[name]; ok {
+			at = key
+		}
 		env = append(env, corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-			LocalObjectReference: corev1.LocalObjectReference{Name: o.job.Name()}, Key: secretKey(name),
+			LocalObjectReference: corev1.LocalObjectReference{Name: at.Secret}, Key: at.Key,
 		}}})
 	}
 	return env
@@ -250,7 +255,7 @@ func (o order) dns() corev1.DNSPolicy {
 // secret holds the attempt's token and what the notebook's secret variables are. It belongs to the Job, and goes with it.
 func (b *Backend) secret(o order, owner metav1.OwnerReference) *corev1.Secret {
 	data := map[string][]byte{tokenKey: []byte(o.job.Token)}
-	for name, value := range o.job.Secrets {
+	for name, value := range o.secrets.Values {
 		data[secretKey(name)] = []byte(value)
 	}
 	immutable := true

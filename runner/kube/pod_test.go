@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
 	"github.com/nes-run/nes"
@@ -39,7 +40,11 @@ func someone() *Backend {
 				Tolerations: []allowance.Toleration{{Key: "gpu", Operator: "Exists", Effect: "NoSchedule"}, {Key: "spot", Value: "true", Effect: "NoExecute", Seconds: &minute}},
 				HostNetwork: true, Labels: map[string]string{"cost-centre": "4711"}, Annotations: map[string]string{"example.com/note": "x"}, StartTimeout: 3600e9,
 				Resources: allowance.Bounds{Max: allowance.Size{GPU: 4}},
-				Sizes:     map[string]allowance.Size{"large": {CPU: "8", Memory: "64Gi", Disk: "500Mi", GPU: 2, Extended: map[string]string{"example.com/fpga": "1"}}},
+				Secrets: map[string]allowance.Secret{
+					"warehouse": {File: filepath.Join("testdata", "warehouse")},
+					"licence":   {Kubernetes: &allowance.SecretKey{Secret: "licences", Key: "stata"}},
+				},
+				Sizes: map[string]allowance.Size{"large": {CPU: "8", Memory: "64Gi", Disk: "500Mi", GPU: 2, Extended: map[string]string{"example.com/fpga": "1"}}},
 			},
 			"strict": {Name: "strict", Resources: allowance.Bounds{Max: allowance.Size{Memory: "4Gi"}}},
 		},
@@ -61,7 +66,7 @@ func TestManifests(t *testing.T) {
 		"everything": func(j *runner.Job) {
 			j.Runtime, j.Profile, j.Resources, j.HostNetwork = "odd", "gpu", nes.Resources{Size: "large"}, true
 			j.Labels = map[string]string{"dag_id": "daily", "team/cost-centre": "4711", "title": "no label: spaces and a colon"}
-			j.Secrets = map[string]string{"DB_PASSWORD": "hunter2"}
+			j.Secrets = map[string]nes.Secret{"DB_PASSWORD": {Ref: "warehouse"}, "LICENCE": {Ref: "licence"}}
 		},
 		"quantities": func(j *runner.Job) {
 			j.Launch.RunTimeout = 0
@@ -81,6 +86,23 @@ func TestManifests(t *testing.T) {
 			golden(t, filepath.Join("testdata", "job-"+name+".yaml"), got)
 		})
 	}
+}
+
+// TestWhatTheServerKeepsGoesIntoTheAttemptsSecret, and what the cluster keeps does not pass through NES.
+func TestWhatTheServerKeepsGoesIntoTheAttemptsSecret(t *testing.T) {
+	t.Parallel()
+	b, j := someone(), someJob()
+	j.Profile, j.Secrets = "gpu", map[string]nes.Secret{"DB_PASSWORD": {Ref: "warehouse"}, "LICENCE": {Ref: "licence"}}
+	o, err := b.order(j)
+	require.NoError(t, err)
+	require.Equal(t, map[string][]byte{"token": []byte("secret-token"), "env.DB_PASSWORD": []byte("hunter2")}, b.secret(o, metav1.OwnerReference{}).Data)
+	hash, err := orderHash(j)
+	require.NoError(t, err)
+	require.NotEmpty(t, hash)
+	j.Secrets["X"] = nes.Secret{Ref: "gone"}
+	_, err = b.order(j)
+	require.Equal(t, nes.ReasonAdmissionRejected, nes.ReasonOf(err))
+	require.ErrorContains(t, err, `no secret "gone" any more`)
 }
 
 func golden(t *testing.T, file string, got []byte) {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/allowance"
 	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner"
 	"github.com/nes-run/nes/runner/agent"
@@ -38,6 +39,8 @@ type Options struct {
 	Python string
 	// Runtimes are the interpreters of the runtimes, by name.
 	Runtimes map[string]string
+	// Profiles say where the secrets are kept that runs refer to, by name; "" is for runs that name none.
+	Profiles map[string]allowance.Profile
 	// CacheDir keeps the driver's files for all attempts; empty is "driver" beside Dir.
 	CacheDir string
 	Log      *slog.Logger
@@ -131,7 +134,9 @@ func (b *Backend) Launch(_ context.Context, j runner.Job) error {
 	have, err := agent.ReadOrder(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		err = b.prepare(dir, order)
+		if _, err = b.o.Profiles[j.Profile].Resolve(j.Secrets); err == nil {
+			err = b.prepare(dir, order)
+		}
 	case err == nil && have.Hash != order.Hash:
 		return nes.Errorf(nes.CodeConflict, "there is another attempt with the name %s", j.Name())
 	}
@@ -160,7 +165,7 @@ func (b *Backend) order(j runner.Job) (agent.Order, error) {
 	h.Write(launch)
 	return agent.Order{
 		Run: j.Run, Attempt: j.Attempt, Token: j.Token, ServerFile: filepath.Join(b.o.Dir, serverFile),
-		Command: b.o.Agent, Python: python, CacheDir: b.o.CacheDir, Secrets: j.Secrets, Hash: hex.EncodeToString(h.Sum(nil)),
+		Command: b.o.Agent, Python: python, CacheDir: b.o.CacheDir, Profile: j.Profile, Secrets: j.Secrets, Hash: hex.EncodeToString(h.Sum(nil)),
 	}, nil
 }
 

@@ -111,6 +111,7 @@ func (b *Backend) start(ref runner.Ref) error {
 	defer log.Close()
 	cmd := exec.Command(b.o.Agent[0], append(slices.Clone(b.o.Agent[1:]), "attend", dir)...)
 	cmd.Dir = dir
+	cmd.Env = b.environment(dir)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -55,7 +55,7 @@ func TestAnAttemptIsItsRunItsTokenAndItsOrder(t *testing.T) {
 		require.NotEqual(t, first.Hash, other.Hash, name)
 	}
 	moved := backend(t, Options{Agent: []string{"/elsewhere"}, Server: "http://127.0.0.1:2"})
-	same, err := moved.order(job(func(j *runner.Job) { j.Secrets = map[string]string{"A": "b"} }))
+	same, err := moved.order(job(func(j *runner.Job) { j.Secrets = map[string]nes.Secret{"A": {Ref: "b"}} }))
 	require.NoError(t, err)
 	require.Equal(t, first.Hash, same.Hash, "a server that came back elsewhere adopts it")
 	named, err := b.order(job(func(j *runner.Job) { j.Runtime = "py" }))
