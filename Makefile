@@ -91,6 +91,7 @@ driver-matrix: ## test the driver with every Python and papermill that installs 
 
 .PHONY: airflow-unit
 airflow-unit: build runtime ## test the Airflow provider on Airflow 3 and 2.11, with dag.test() and a real server
+	"$$(operators/airflow/venv.sh airflow-3)/bin/ruff" check --quiet operators/airflow
 	operators/airflow/test.sh airflow-3 --ignore tests/original -m "not real"
 	operators/airflow/test.sh airflow-2 --ignore tests/original -m "not real"
 

@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def prepare() -> Path:
-    """Point Airflow at an empty home with a migrated database. A migrated one is kept beside the environment: making it takes half a minute."""
+    """Point Airflow at an empty home with a migrated database; one is kept beside the environment, because making it takes long."""
     home = Path(tempfile.mkdtemp(prefix="nes-airflow-home-"))
     os.environ.update(
         {

@@ -15,7 +15,8 @@ SKIPS = notebook("import nes; nes.skip('no new rows')")
 NOT_READY = notebook("import nes; nes.not_ready('the table is not there')")
 # A notebook that waits for a file knows when it is to go on, whatever the machine's speed.
 SLOW = notebook(
-    "import os, time\nprint('begins', flush=True)\nend = time.time() + float(seconds)\nwhile time.time() < end and not (until and os.path.exists(until)):\n    time.sleep(0.1)",
+    "import os, time\nprint('begins', flush=True)\nend = time.time() + float(seconds)\n"
+    "while time.time() < end and not (until and os.path.exists(until)):\n    time.sleep(0.1)",
     "import nes; nes.result({'seconds': seconds, 'name': name})",
     parameters="seconds = 60.0\nuntil = ''\nname = ''",
 )

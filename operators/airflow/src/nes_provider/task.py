@@ -18,9 +18,9 @@ def instance() -> str:
     """What this Airflow is called: the host by which people reach it."""
     for section in ("api", "webserver"):
         address = conf.get(section, "base_url", fallback="") or ""
-        if parts := urlsplit(address):
-            if parts.hostname:
-                return parts.netloc + parts.path.rstrip("/")
+        parts = urlsplit(address)
+        if parts.hostname:
+            return parts.netloc + parts.path.rstrip("/")
     return "airflow"
 
 

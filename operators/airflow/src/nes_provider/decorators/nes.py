@@ -48,8 +48,9 @@ class _NesDecoratedOperator(DecoratedOperator, NesOperator):
         context_merge(context, self.op_kwargs)
         returned = self.python_callable(*self.op_args, **determine_kwargs(self.python_callable, self.op_args, context))
         if returned is not None and not isinstance(returned, Mapping):
+            returned_type, name = type(returned).__name__, self.python_callable.__name__
             raise TypeError(
-                f"A @task.nes function returns the notebook's parameters as a dictionary, or None; {self.python_callable.__name__} returned {type(returned).__name__}."
+                f"A @task.nes function returns the notebook's parameters as a dictionary, or None; {name} returned {returned_type}."
             )
         self.parameters = {**(self.parameters or {}), **(returned or {})}
         return NesOperator.execute(self, context)

@@ -57,8 +57,8 @@ class NesOperator(BaseOperator):
     :param deadline: counted from submission; follows ``execution_timeout`` where it is not given.
     :param run_retry: attempts that NES makes by itself, such as ``{"limit": 2, "on": ["Evicted"]}``.
     :param not_ready: lets NES start a notebook again that is not ready, such as ``{"every": "5m", "until": "3h"}``.
-    :param on_not_ready: what the task does when the notebook is not ready in the end: ``"retry"`` (fail; the DAG's retries go on), ``"skip"``,
-        or seconds (or a ``timedelta``) after which it runs again without using up a try or holding a place.
+    :param on_not_ready: what the task does when the notebook is not ready in the end: ``"retry"`` (fail; the DAG's retries go on),
+        ``"skip"``, or seconds (or a ``timedelta``) after which it runs again without using up a try or holding a place.
     :param priority: higher starts first.
     :param group: names runs that belong together.
     :param labels: to find the run by, beside those that name the DAG and the task.

@@ -24,7 +24,8 @@ class NesRunTrigger(BaseTrigger):
     """
     Fires when a run has ended, or when its time is over.
 
-    The event names the run and says what happened: ``ended``, ``timeout`` (the run is to be cancelled) or ``error`` (NES could not be asked).
+    The event names the run and says what happened: ``ended``, ``timeout`` (the run is to be cancelled) or ``error`` (NES could not
+    be asked).
 
     :param run_id: the run.
     :param nes_conn_id: the connection.
