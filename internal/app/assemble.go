@@ -32,7 +32,11 @@ func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handl
 	if err != nil {
 		return nil, nil, err
 	}
-	in := intake.New(intake.Options{Bucket: bucket, Git: git, TempDir: a.tempDir(), Log: a.log})
+	objects, err := a.inputs(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	in := intake.New(intake.Options{Bucket: bucket, Git: git, Objects: objects, TempDir: a.tempDir(), Log: a.log})
 	records, kick, err := a.execute(ctx, led, bucket, in)
 	if err != nil {
 		return nil, nil, err

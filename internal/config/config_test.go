@@ -151,6 +151,8 @@ func TestSiteErrors(t *testing.T) {
 		{"source with two", "sources:\n - {host: github.com, token: abc-secret, token_file: /x}\n", "sources[0]: exactly one of"},
 		{"key without hosts", "sources:\n - {host: github.com, ssh_key: /x}\n", "sources[0]: ssh_key and known_hosts belong together"},
 		{"user of SSH", "sources:\n - {host: github.com, ssh_key: /x, known_hosts: /y, username: git}\n", "username belongs to a token"},
+		{"no bucket", "inputs: [gs://a, 's3://b/c', 'ftp://d', 'gs://', 'gs://u@e']\n", "inputs[1]: \"s3://b/c\" is no bucket: write gs://name or s3://name"},
+		{"no scheme of a bucket", "inputs: ['ftp://d']\n", "inputs[0]"},
 		{"short token", "tokens:\n - {name: a, team: b, token: short}\n", "tokens[0].token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -210,6 +212,7 @@ func TestDocumentedFile(t *testing.T) {
 	require.NotEmpty(t, site.Profiles)
 	require.NotEmpty(t, site.Tokens)
 	require.NotEmpty(t, site.Sources)
+	require.Equal(t, []string{"gs://team-notebooks"}, site.Inputs)
 	require.Equal(t, "python-3.12", site.Original.Runtimes["team/python:3.12"])
 	require.Equal(t, map[string]nes.Resources{"CPU/LARGE": {CPU: "4", Memory: "16Gi"}, "CPU/SMALL": {}}, site.Original.Sizes)
 }

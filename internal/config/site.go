@@ -25,6 +25,8 @@ type Site struct {
 	Trusted  Trusted        `yaml:"trusted"`
 	// Timeout is the executing time of runs that set none; 0 is none.
 	Timeout duration `yaml:"timeout"`
+	// Inputs are buckets beside NES's own that notebooks may be read from: gs://name, s3://name.
+	Inputs []string `yaml:"inputs"`
 	// Original is for clients of the original service.
 	Original Original `yaml:"original"`
 }
@@ -113,6 +115,9 @@ func (s Site) validate() error {
 		}
 		names[r.Name] = true
 		defaults += count(r.Default)
+	}
+	for _, problem := range s.inputProblems() {
+		add("%s", problem)
 	}
 	if defaults > 1 {
 		add("runtimes: only one may be the default")

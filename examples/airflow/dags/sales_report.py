@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 
-from airflow.sdk import DAG, AssetAlias, task
+from airflow.sdk import DAG, task
+
+from nes_provider.assets import notebook_asset
 from nes_provider.operators.nes import NesOperator
 
 # A repository with the folders of examples/notebooks and examples/airflow/notebooks.
@@ -33,7 +35,8 @@ with DAG(
         task_id="report",
         input_nb=f"{NOTEBOOKS}/sales-report/report.ipynb",
         labels={"report": "sales"},
-        outlets=[AssetAlias("sales-reports")],  # an event for each executed notebook, with its run, commit and address
+        # An event for each executed notebook, with its run, commit and address; other DAGs may be scheduled by it.
+        outlets=[notebook_asset("github.com/acme/reports", "sales-report/report.ipynb")],
     ).expand(parameters=[{"region": region, "year": "{{ dag_run.start_date.year }}"} for region in ("north", "south", "east")])
 
     # A function may work out the parameters. What the notebook hands over by nes.result() is the task's XCom.

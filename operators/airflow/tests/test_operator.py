@@ -214,8 +214,10 @@ def test_the_trigger_tells_time_and_trouble(airflow, notebooks, nes, monkeypatch
     run = nes.call("POST", "/v1/runs", {"input_url": f"{notebooks}/slow.ipynb"})
     assert fire(NesRunTrigger(run["id"], poll_interval=1.0, deadline=time.time() + 2))["event"] == "timeout"
     nes.cancel(run["id"])
+    began = time.time()
     event = fire(NesRunTrigger("0190b6b8-0000-7000-8000-000000000000"))
-    assert event["event"] == "error" and "there is no run" in event["message"]
+    assert event["event"] == "error" and "there is no run" in event["message"] and time.time() - began < 5
+    assert fire(NesRunTrigger(run["id"], "nes_nowhere", earliest=began + 7))["event"] == "error" and time.time() >= began + 7
     assert "There is no connection" in fire(NesRunTrigger(run["id"], "nes_nowhere"))["message"]
 
 

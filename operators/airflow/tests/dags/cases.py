@@ -11,6 +11,9 @@ from nes_provider.operators.nes import NesOperator
 from nes_provider.sensors.nes import NesRunSensor
 
 NOTEBOOKS = os.environ.get("NES_TEST_NOTEBOOKS", "http://127.0.0.1:1/acme/reports/blob/main")
+# dag.test() has no scheduler that would have to settle.
+NesOperator.settling = NesRunSensor.settling = 0.0
+
 DEFAULTS = {"poll_interval": 1.0, "owner": "kim"}
 
 

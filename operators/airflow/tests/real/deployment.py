@@ -109,6 +109,8 @@ class Airflow:
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
             "SCHEDULER__ENABLE_HEALTH_CHECK": "False",
             "TRIGGERER__DEFAULT_CAPACITY": "1000",
+            # The first answers of an API server on a busy machine take their time.
+            "WORKERS__EXECUTION_API_TIMEOUT": "60",
             "DAG_PROCESSOR__REFRESH_INTERVAL": "300",
             "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         }

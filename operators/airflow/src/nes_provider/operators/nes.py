@@ -24,7 +24,7 @@ from nes_provider.follow import Tail, failure, traceback
 from nes_provider.hooks.nes import DEFAULT_CONNECTION, NesHook
 from nes_provider.lineage import facets
 from nes_provider.links import NesRunLink, NesSourceLink
-from nes_provider.triggers.nes import LEAST_PAUSE, NesPauseTrigger, NesRunTrigger
+from nes_provider.triggers.nes import LEAST_PAUSE, SETTLING, NesPauseTrigger, NesRunTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -100,6 +100,8 @@ class NesOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"parameters": "json", "labels": "json"}
     operator_extra_links = (NesRunLink(), NesSourceLink())
     ui_color = "#f5e6d3"
+    # How long after deferring the task comes back at the earliest, in seconds.
+    settling = SETTLING
 
     def __init__(
         self,
@@ -305,6 +307,7 @@ class NesOperator(BaseOperator):
                 deadline=deadline,
                 log_output=self.log_output,
                 cancel_on_kill=self.cancel_on_kill,
+                earliest=time.time() + self.settling,
             ),
             method_name="execute_complete",
         )
@@ -383,7 +386,7 @@ class NesOperator(BaseOperator):
         wait = self.on_not_ready.total_seconds() if isinstance(self.on_not_ready, timedelta) else float(self.on_not_ready)
         self.log.info("%s", said)
         self.log.info("Running it again in %g s.", wait)
-        self.defer(trigger=NesPauseTrigger(time.time() + wait), method_name="execute_again")
+        self.defer(trigger=NesPauseTrigger(time.time() + max(wait, self.settling)), method_name="execute_again")
 
     def _as_failure(self, error: NesError) -> AirflowException:
         """A request that NES refuses is not made better by trying it again; an outage is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from nes_provider.errors import NesError, NesRefused
 from nes_provider.follow import failure, where
 from nes_provider.hooks.nes import DEFAULT_CONNECTION, NesHook
 from nes_provider.links import NesRunLink, NesSourceLink
-from nes_provider.triggers.nes import NesRunTrigger
+from nes_provider.triggers.nes import SETTLING, NesRunTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -31,6 +32,7 @@ class NesRunSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("run_id", "nes_conn_id")
     operator_extra_links = (NesRunLink(), NesSourceLink())
     ui_color = "#f5e6d3"
+    settling = SETTLING
 
     def __init__(
         self,
@@ -55,10 +57,15 @@ class NesRunSensor(BaseSensorOperator):
         if not self.deferrable:
             super().execute(context)
         elif not self.poke(context):
-            self.defer(
-                trigger=NesRunTrigger(self.run_id, self.nes_conn_id, self.poke_interval, log_output=self.log_output, cancel_on_kill=False),
-                method_name="execute_complete",
+            trigger = NesRunTrigger(
+                self.run_id,
+                self.nes_conn_id,
+                self.poke_interval,
+                log_output=self.log_output,
+                cancel_on_kill=False,
+                earliest=time.time() + self.settling,
             )
+            self.defer(trigger=trigger, method_name="execute_complete")
         return self._result()
 
     def poke(self, context: Context) -> bool:

@@ -19,6 +19,10 @@ from nes_provider.reasons import ended
 # Between two looks at a run: a run that changes fast is not asked about more often.
 LEAST_PAUSE = 2.0
 
+# The scheduler hears some seconds later that the worker of a task that deferred is done. A trigger that fired before would have it
+# take the task, which is queued again by then, for one whose worker was lost, and fail it.
+SETTLING = 10.0
+
 
 class NesRunTrigger(BaseTrigger):
     """
@@ -33,6 +37,7 @@ class NesRunTrigger(BaseTrigger):
     :param deadline: when the time is over, in seconds since 1970.
     :param log_output: write the notebook's output to the task's log.
     :param cancel_on_kill: cancel the run when somebody ends the task that waits for it.
+    :param earliest: before when it does not fire, in seconds since 1970: Airflow has to settle first.
     :param attempt: up to which attempt the log was written.
     :param cursor: up to where in that attempt's log.
     """
@@ -45,6 +50,7 @@ class NesRunTrigger(BaseTrigger):
         deadline: float | None = None,
         log_output: bool = True,
         cancel_on_kill: bool = True,
+        earliest: float = 0.0,
         attempt: int = 0,
         cursor: int = 0,
     ) -> None:
@@ -55,13 +61,14 @@ class NesRunTrigger(BaseTrigger):
         self.deadline = deadline
         self.log_output = log_output
         self.cancel_on_kill = cancel_on_kill
+        self.earliest = earliest
         self.attempt = attempt
         self.cursor = cursor
         self._fired = False
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """The class and the arguments with which a triggerer makes it anew."""
-        names = ("run_id", "nes_conn_id", "poll_interval", "deadline", "log_output", "cancel_on_kill", "attempt", "cursor")
+        names = ("run_id", "nes_conn_id", "poll_interval", "deadline", "log_output", "cancel_on_kill", "earliest", "attempt", "cursor")
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
     def _event(self, what: str, message: str = "") -> TriggerEvent:
@@ -73,11 +80,11 @@ class NesRunTrigger(BaseTrigger):
         try:
             hook = NesHook(self.nes_conn_id)
             async with hook.connect(await hook.aendpoint()) as nes:
-                what = await self._follow(nes)
+                what, message = await self._follow(nes), ""
         except NesError as error:
-            yield self._event("error", str(error))
-        else:
-            yield self._event(what)
+            what, message = "error", str(error)
+        await asyncio.sleep(max(0.0, self.earliest - time.time()))
+        yield self._event(what, message)
 
     async def _follow(self, nes: AsyncClient) -> str:
         tail = Tail(lambda line: self.log.info("[notebook] %s", line), self.attempt, self.cursor)
