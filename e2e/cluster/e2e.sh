@@ -27,5 +27,6 @@ since "the cluster is up"
 "$here/image.sh" load docker.io/nes/{agent,notebook,suite}:dev >/dev/null
 since "the images are loaded"
 export PATH=${NES_CLUSTER_DIR:-$HOME/.cache/nes-cluster}/bin-${NES_CLUSTER_KUBERNETES:-1.34.4}:$PATH
-go test -count=1 -timeout 40m -parallel 6 -v -run 'TestBackend|Kubernetes' "$@" ./runner/kube ./e2e
+[ $# -gt 0 ] || set -- -run 'TestBackend|Kubernetes'
+go test -count=1 -timeout 40m -parallel 6 -v "$@" ./runner/kube ./e2e
 since "the tests are done"
