@@ -51,6 +51,10 @@ scenarios: runtime ## play every scenario of a run's end: SQLite and files
 scenarios-postgres: runtime ## play every scenario of a run's end: PostgreSQL and a shared bucket
 	go test -count=1 -v -run 'TestScenariosOnPostgres$$' ./e2e
 
+.PHONY: screenshots
+screenshots: build runtime $(PAGES)/node_modules/.ready ## take the pictures of the pages for docs/viewer.md
+	node $(PAGES)/screenshots.mjs docs/images/pages
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }

@@ -18,6 +18,9 @@ var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
 // find returns the notebook that a request is about, and the body in it. The caller releases the document.
 func (v *viewer) find(r *http.Request, wanted func(mime string) bool) (*found, notebook.Body, error) {
 	none := func() error { return nes.Errorf(nes.CodeNotFound, "the notebook has no such output (any more)") }
+	if r.PathValue("object") != "" {
+		return v.findInObject(r, wanted, none)
+	}
 	run, err := v.allowed(r)
 	if err != nil {
 		return nil, notebook.Body{}, err

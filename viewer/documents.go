@@ -39,6 +39,9 @@ type documents struct {
 type docKey struct {
 	run     nes.RunID
 	attempt int
+	// object and its generation, where it is not of a run.
+	object     string
+	generation int64
 }
 
 // slot is the place of one attempt's notebook. Its mutex makes one reading serve all who wait for it.
@@ -75,7 +78,13 @@ func newDocuments(o Options, r *render.Renderer) *documents {
 // get returns the attempt's notebook as it is now, at most Options.Pace old; not_found when there is none yet.
 func (d *documents) get(ctx context.Context, run *nes.Run, attempt int) (*document, error) {
 	ended := run.Ended() || attempt < run.Attempt
-	s := d.slot(docKey{run.ID, attempt})
+	return d.obtain(ctx, docKey{run: run.ID, attempt: attempt}, func(old *document) bool { return d.fresh(old, ended) },
+		func(old *document) (*document, error) { return d.read(ctx, run, attempt, ended, old) })
+}
+
+// obtain returns the document of a key as it is kept, if that is fresh, else reads it. However many ask, it is read once.
+func (d *documents) obtain(ctx context.Context, key docKey, fresh func(*document) bool, read func(old *document) (*document, error)) (*document, error) {
+	s := d.slot(key)
 	select {
 	case s.mu <- struct{}{}:
 	case <-ctx.Done():
@@ -84,10 +93,10 @@ func (d *documents) get(ctx context.Context, run *nes.Run, attempt int) (*docume
 	defer func() { <-s.mu }()
 
 	old := d.hold(s)
-	if old != nil && d.fresh(old, ended) {
+	if old != nil && fresh(old) {
 		return old, nil
 	}
-	doc, err := d.read(ctx, run, attempt, ended, old)
+	doc, err := read(old)
 	if old != nil {
 		old.release()
 	}

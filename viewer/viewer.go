@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/storage"
 	"github.com/nes-run/nes/viewer/render"
 	"github.com/nes-run/nes/viewer/web"
 	"github.com/nes-run/nes/viewer/words"
@@ -44,6 +45,14 @@ type Records interface {
 	Changed(id nes.RunID) <-chan struct{}
 }
 
+// Files is what there is in a bucket, to be read.
+type Files interface {
+	List(ctx context.Context, o storage.ListOptions) (storage.Page, error)
+	Stat(ctx context.Context, key string) (storage.Object, error)
+	// Open opens length bytes from offset on, or all the rest where length is negative.
+	Open(ctx context.Context, key string, offset, length int64) (storage.Object, io.ReadCloser, error)
+}
+
 // Committed are the notebooks of attempts that are over, with the indexes that were written with them.
 // Both methods give not_found for what there is not; the notebook is then read through Records.
 type Committed interface {
@@ -52,11 +61,13 @@ type Committed interface {
 	OpenNotebook(ctx context.Context, run *nes.Run, attempt int, offset, length int64) (io.ReadCloser, error)
 }
 
-// Options of the viewer. Runs, Catalogue and Records are required.
+// Options of the viewer. Runs, Catalogue and Records are required, or else Files.
 type Options struct {
 	Runs      Runs
 	Catalogue Catalogue
 	Records   Records
+	// Files are shown as a tree at /view/; nil shows none. Without Runs the tree is all that there is.
+	Files Files
 	// Committed opens the page of an ended run without reading its notebook; nil reads every notebook.
 	Committed Committed
 	// Inspect makes the form of a new run.
@@ -121,6 +132,29 @@ func (v *viewer) routes() http.Handler {
 			}
 		})
 	}
+	page("GET /static/{stamp}/{name}", v.static)
+	if v.Files != nil {
+		page("GET /view", v.toTree)
+		page("GET /view/{key...}", v.tree)
+		page("GET /files/{key...}", v.file)
+		page("GET /api/contents", v.contents)
+		page("GET /api/contents/{key...}", v.contents)
+		page("GET /object/{object}/{generation}/body/{sha}", v.body)
+		page("GET /object/{object}/{generation}/frame/{sha}", v.frame)
+		page("GET /object/{object}/{generation}/table/{sha}", v.table)
+	}
+	if v.Runs == nil {
+		page("GET /{$}", v.toTree)
+	} else {
+		v.runRoutes(page)
+	}
+	page("/", func(_ http.ResponseWriter, r *http.Request) error {
+		return nes.Errorf(nes.CodeNotFound, "there is no page %s", r.URL.Path)
+	})
+	return http.StripPrefix(v.Prefix, mux)
+}
+
+func (v *viewer) runRoutes(page func(pattern string, h func(http.ResponseWriter, *http.Request) error)) {
 	page("GET /{$}", v.list)
 	page("GET /new", v.form)
 	page("GET /new/recipes", v.newRecipes)
@@ -133,7 +167,6 @@ func (v *viewer) routes() http.Handler {
 	page("GET /runs/{id}/body/{attempt}/{sha}", v.body)
 	page("GET /runs/{id}/frame/{attempt}/{sha}", v.frame)
 	page("GET /runs/{id}/table/{attempt}/{sha}", v.table)
-	page("GET /static/{stamp}/{name}", v.static)
 	page("GET /runs/{id}/compare", v.against)
 	page("GET /compare/{a}/{b}", v.compare)
 	page("GET /notebooks", v.notebooks)
@@ -144,10 +177,6 @@ func (v *viewer) routes() http.Handler {
 	page("GET /search", v.search)
 	page("GET /runs", v.toList)
 	page("GET /runs/{$}", v.toList)
-	page("/", func(_ http.ResponseWriter, r *http.Request) error {
-		return nes.Errorf(nes.CodeNotFound, "there is no page %s", r.URL.Path)
-	})
-	return http.StripPrefix(v.Prefix, mux)
 }
 
 // appHeaders hold for every page of the application: it runs its own script, loads its own files, and nothing else.
@@ -241,12 +270,14 @@ type page struct {
 	Icon string
 	// Description is what a link to the page says in a chat.
 	Description string
+	// Runs and Files say what the main menu leads to.
+	Runs, Files bool
 	// Here is the entry of the main menu that the page belongs to.
 	Here string
 }
 
 func (v *viewer) page(r *http.Request, title string) page {
-	return page{Title: title, Base: v.Prefix, Stamp: v.stamp, Lang: language(r), Here: "runs"}
+	return page{Title: title, Base: v.Prefix, Stamp: v.stamp, Lang: language(r), Here: "runs", Runs: v.Runs != nil, Files: v.Files != nil}
 }
 
 // language is the one that the reader's browser asks for.

@@ -102,7 +102,7 @@ is one itself where none runs. "nes doctor" says whether everything is in place.
 		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
 	})
 	for _, add := range []func(streams) *cobra.Command{
-		newRun, newGet, newList, newLogs, newCancel, newRerun, newInspect, newRender, newServe, newMigrate, newReindex, newDoctor, newVersion,
+		newRun, newGet, newList, newLogs, newCancel, newRerun, newInspect, newRender, newServe, newView, newMigrate, newReindex, newDoctor, newVersion,
 	} {
 		root.AddCommand(add(s))
 	}

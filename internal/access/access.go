@@ -33,6 +33,7 @@ const (
 	ActionRerun   Action = "rerun"   // run a run's notebook again
 	ActionCancel  Action = "cancel"  // end a run
 	ActionMetrics Action = "metrics" // see the figures of the whole service
+	ActionBrowse  Action = "browse"  // see all of the bucket, whoever's it is
 )
 
 // Principal is a caller whose credential was checked.

@@ -41,7 +41,7 @@ func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handl
 	if err != nil {
 		return nil, nil, err
 	}
-	pages := a.pages(viewer.Options{Runs: led, Catalogue: led, Records: records, Committed: records, Inspect: in.Inspect, Log: a.log, Prefix: c.URLPrefix, PublicURL: c.PublicURL, SpoolDir: a.tempDir()})
+	pages := a.pages(viewer.Options{Runs: led, Catalogue: led, Records: records, Files: bucket, Committed: records, Inspect: in.Inspect, Log: a.log, Prefix: c.URLPrefix, PublicURL: c.PublicURL, SpoolDir: a.tempDir()})
 	server := api.New(api.Options{
 		Ledger: led, Records: records, Intake: in, TempDir: a.tempDir(),
 		Gate: access.NewGate(access.GateOptions{Tokens: tokens, Trusted: c.Trusts(), PublicURL: c.PublicURL, Hosts: c.AllowedHosts, AnyHost: c.Insecure}),

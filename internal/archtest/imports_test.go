@@ -29,7 +29,7 @@ var layers = []struct {
 		"gitsource", "internal/intake", "internal/reindex", "internal/ledger", "runner", "runner/reduce", "runner/executor",
 		"runner/agent", "runner/record", "api/client", "viewer/render", "internal/config",
 	}},
-	{"adapters", []string{"api", "viewer", "storage/file", "storage/gcs", "storage/s3", "runner/local", "runner/kube"}},
+	{"adapters", []string{"api", "viewer", "storage/file", "storage/dir", "storage/gcs", "storage/s3", "runner/local", "runner/kube"}},
 	{"wiring", []string{"internal/app"}},
 	{"commands", []string{"cmd/nes", "cmd/nes-agent", "deploy/helm"}},
 }

@@ -77,6 +77,10 @@ var korean = map[string]string{
 	"Compare %s": "%s 비교", "Only changes": "바뀐 것만", "Show everything": "모두 보기", "Swap": "좌우 바꾸기", "Cells": "셀", "Cells that are the same: %d.": "같은 셀: %d개.", "One of the runs has no notebook.": "두 실행 가운데 노트북이 없는 것이 있습니다.",
 	"changed": "바뀜", "removed": "삭제", "added": "추가", "same": "같음", "failed on the left": "왼쪽 실패", "failed on the right": "오른쪽 실패", "no such output": "해당 출력 없음",
 
+	// files
+	"Name": "이름", "Size": "크기", "Changed": "변경", "Nothing is here yet.": "아직 아무것도 없습니다.", "There is more in this folder: the first %d are shown.": "이 폴더에는 더 있습니다. 처음 %d개만 보입니다.",
+	"The file itself": "원본 파일", "Files of this kind are not shown.": "이런 파일은 표시하지 않습니다.", "Only the beginning is shown.": "앞부분만 보입니다.",
+
 	// what a reason means
 	"Every cell ran.": "모든 셀이 실행되었습니다.", "The notebook said that there was nothing to do.": "할 일이 없다고 노트북이 알렸습니다.",
 	"A cell raised an error.": "셀에서 오류가 났습니다.", "The kernel process ended in the middle of a cell.": "셀 실행 도중 커널 프로세스가 끝났습니다.",

@@ -35,6 +35,7 @@ export async function examples() {
       notebooks: { path: "/notebooks" },
       search: { path: "/search?q=growth" },
       compare: { path: "/compare/" + sales[2].id + "/" + last.id },
+      folder: { path: "/view/runs/" + last.created_at.slice(0, 10) + "/" + last.id + "/1/" },
       live: { path: "/runs/" + live.id, then: (page) => page.locator(".cell.running").waitFor() },
       new: { path: "/new?url=" + encodeURIComponent(server.repository.address("sales-report/report.ipynb")), full: true },
       again: { path: "/runs/" + last.id + "/again" },
