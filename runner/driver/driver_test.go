@@ -75,7 +75,8 @@ func TestPython(t *testing.T) {
 	if _, err := os.Stat(python); err != nil {
 		t.Skipf("no notebook runtime: set NES_PYTHON or run make runtime (%v)", err)
 	}
-	cmd := exec.Command(python, "-B", "python/tests/test_driver.py")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, string(out))
+	for _, script := range []string{"test_driver.py", "test_mask.py"} {
+		out, err := exec.Command(python, "-B", filepath.Join("python/tests", script)).CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
 }

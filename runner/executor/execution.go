@@ -29,6 +29,7 @@ type execution struct {
 	volume  *volume
 	options Options
 	launch  journal.Launch
+	secrets []string // values that the log must not show
 	log     *boundedLog
 	cmd     *exec.Cmd
 	life    *os.File // the driver sees its other end close when this process dies
@@ -43,6 +44,9 @@ func (x *execution) run(ctx context.Context) journal.Exit {
 	}
 	if x.volume.journalSize() > 0 {
 		return failed(nes.Fail(nes.ReasonNodeLost, "the machine or container was restarted while the notebook ran; it is not executed twice"))
+	}
+	if x.secrets, err = secretsOf(x.launch.Secrets); err != nil {
+		return failed(err)
 	}
 	oom := oomKills()
 	ended, err := x.start()
@@ -132,7 +136,7 @@ func (x *execution) pipes() error {
 		file.Close()
 		return fmt.Errorf("make the driver's pipe: %w", err)
 	}
-	x.log = newBoundedLog(file, out)
+	x.log = newBoundedLog(file, out, newMasker(x.secrets))
 	x.life = life
 	x.cmd.Stdin, x.cmd.Stdout, x.cmd.Stderr = r, w, w
 	return nil

@@ -26,11 +26,12 @@ type boundedLog struct {
 	next    int
 	dropped int64
 	last    []byte
+	mask    *masker // nil where there are no secrets
 }
 
 // newBoundedLog copies everything that comes out of pipe, until its last writer is gone.
-func newBoundedLog(f *os.File, pipe *os.File) *boundedLog {
-	l := &boundedLog{f: f, pipe: pipe, done: make(chan struct{})}
+func newBoundedLog(f *os.File, pipe *os.File, mask *masker) *boundedLog {
+	l := &boundedLog{f: f, pipe: pipe, done: make(chan struct{}), mask: mask}
 	go func() {
 		defer close(l.done)
 		_, _ = io.Copy(l, pipe)
@@ -46,12 +47,24 @@ func (l *boundedLog) finish(wait time.Duration) {
 	}
 	l.pipe.Close()
 	<-l.done
+	if l.mask != nil {
+		l.write(l.mask.rest())
+	}
 	l.writeTail()
 	l.f.Close()
 }
 
 // Write never fails: a full disk must not block the notebook.
 func (l *boundedLog) Write(p []byte) (int, error) {
+	if l.mask == nil {
+		l.write(p)
+	} else {
+		l.write(l.mask.pass(p))
+	}
+	return len(p), nil
+}
+
+func (l *boundedLog) write(p []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = append(l.last, p[max(0, len(p)-tailMax):]...)
@@ -62,7 +75,6 @@ func (l *boundedLog) Write(p []byte) (int, error) {
 		l.head += int64(n)
 	}
 	l.keep(p[n:])
-	return len(p), nil
 }
 
 // keep puts p into the ring and counts what falls out of it.

@@ -48,9 +48,10 @@ def _finite(value):
 class Journal:
     """Writes lines with v, seq and t; fields that are bytes hold JSON already."""
 
-    def __init__(self, run, limit):
+    def __init__(self, run, limit, mask=None):
         self._fd = os.open(os.path.join(run, "journal.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._blobs = os.path.join(run, "blobs")
+        self._mask = mask
         self._buffer = []
         self._buffered = 0
         self._seq = 0
@@ -110,7 +111,8 @@ class Journal:
 
     def exit(self, end):
         """Append the last line and write everything."""
-        self.line("exit", code=end.code, reason=end.reason, message=end.message[:_MESSAGE_MAX])
+        message = self._mask.text(end.message) if self._mask else end.message  # before it is cut
+        self.line("exit", code=end.code, reason=end.reason, message=message[:_MESSAGE_MAX])
         self.flush()
 
 

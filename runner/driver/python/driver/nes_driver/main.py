@@ -4,7 +4,7 @@ import os
 import sys
 import traceback
 
-from . import VERSION, kernelspec, prepare
+from . import VERSION, kernelspec, mask, prepare
 from .end import End
 from .journal import Journal
 from .kernel import Kernel
@@ -22,7 +22,8 @@ class Run:
         with open(os.path.join(self.run, "launch.json"), encoding="utf-8") as f:
             self.launch = json.load(f)
         self.limits = self.launch.get("limits") or {}
-        self.journal = Journal(self.run, self.limits.get("journal") or 1 << 30)
+        self.mask = mask.of(self.launch.get("secrets"))
+        self.journal = Journal(self.run, self.limits.get("journal") or 1 << 30, self.mask)
         self.wake = Wake()
         self.notebook = os.path.join(os.path.dirname(self.run), "work", self.launch["notebook"])
         self.outputs = os.path.join(self.run, "outputs")
@@ -75,7 +76,7 @@ class Run:
         from .recorder import Recorder
         from .session import Session
         from .streams import SideFiles
-        self.recorder = Recorder(self.journal, self.limits, SideFiles(self.outputs, self.limits.get("files") or 1 << 30))
+        self.recorder = Recorder(self.journal, self.limits, SideFiles(self.outputs, self.limits.get("files") or 1 << 30), self.mask)
         self.session = Session(self.launch, self.run, self.journal, self.recorder, self.wake, self.watched)
         self.session.attach(self.kernel)
 

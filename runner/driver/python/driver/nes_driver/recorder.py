@@ -13,12 +13,13 @@ _ERROR_MAX = 1 << 20
 
 
 class Recorder:
-    """Everything that a notebook says passes through here: masking of secrets belongs into _body."""
+    """Everything that a notebook says passes through here, and loses its secrets here."""
 
-    def __init__(self, journal, limits, side):
+    def __init__(self, journal, limits, side, mask=None):
         self._journal = journal
+        self._mask = mask
         self._body_max = limits.get("body") or 1 << 20
-        self.streams = Streams(journal, limits.get("cell_text") or 8 << 20, side)
+        self.streams = Streams(journal, limits.get("cell_text") or 8 << 20, side, mask)
         self.on_word = lambda word, value: None
         self.on_text = lambda name, text: None
 
@@ -29,16 +30,29 @@ class Recorder:
         elif m.type in _OUTPUTS:
             self._output(m, cell)
         elif m.type in _COMMS:
-            raw, _ = _body(m.content)
-            buffers = [base64.b64encode(b).decode() for b in m.buffers]
+            raw, _ = self._body(m.content)
+            buffers = [base64.b64encode(self._mask.binary(b) if self._mask else b).decode() for b in m.buffers]
             self._write(m, cell, raw, **({"buffers": buffers} if buffers else {}))
+
+    def _body(self, raw):
+        """A part of a message, without secrets."""
+        raw, value = _body(raw)
+        if self._mask:
+            masked = self._mask.value(value)
+            if masked != value:
+                return encode(masked), masked
+        return raw, value
+
+    def masked(self, value):
+        """A JSON value without secrets."""
+        return self._mask.value(value) if self._mask else value
 
     def word(self, cell, word, name, value):
         """Record what the notebook said to NES."""
         fields = {} if cell is None else {"cell": cell}
         if name:
             fields["name"] = name
-        self._journal.line("word", word=word, value=value, **fields)
+        self._journal.line("word", word=word, value=self.masked(value), **fields)
         self.on_word(word, value)
 
     def _stream(self, m, cell):
@@ -54,7 +68,7 @@ class Recorder:
             self.streams.text(cell, name, text)
 
     def _output(self, m, cell):
-        raw, content = _body(m.content)
+        raw, content = self._body(m.content)
         if m.type == "error":
             if content.get("ename") == STOP:
                 return
@@ -95,7 +109,7 @@ class Recorder:
             self._journal.line("log", text="left out a message of type %s with %d bytes" % (m.type, len(raw)), **fields_of(cell))
             return
         if m.metadata != b"{}":
-            fields["metadata"] = _body(m.metadata)[0]
+            fields["metadata"] = self._body(m.metadata)[0]
         self._journal.line("msg", type=m.type, content=raw, **fields)
 
 

@@ -212,7 +212,7 @@ class Session:
         now = time.monotonic()
         streams = self._recorder.streams
         if streams.due is not None and streams.due <= now:
-            streams.flush()
+            streams.pause()
         if self._timers:
             for name, (when, act) in list(self._timers.items()):
                 if when <= now:
@@ -248,7 +248,7 @@ class Session:
         m = self._kernel.wire.receive(self._kernel.wire.shell)
         if m is None or m.parent != self._request or not m.type.endswith("_reply"):
             return
-        self._reply = decode(m.content.decode("utf-8", "replace"))
+        self._reply = self._recorder.masked(decode(m.content.decode("utf-8", "replace")))
         if m.type == "execute_reply":
             self._timers["idle"] = (time.monotonic() + _IDLE_WAIT, self._never_idle)
         elif not self._heard:  # the kernel is there, but IOPub is not connected yet

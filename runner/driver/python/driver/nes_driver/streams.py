@@ -6,6 +6,7 @@ import time
 from .journal import DISK_FULL, disk_error, encode
 
 _MERGE_FOR = 0.1        # seconds that text may wait for more of its kind
+_HOLD_FOR = 1.0         # seconds that what may be the beginning of a secret waits for the rest of it
 _MERGE_UP_TO = 64 << 10
 _LINE_MAX = 1 << 20     # characters in a line of the journal
 
@@ -18,8 +19,10 @@ def size_of(text):
 class Streams:
     """Merges consecutive text of one cell and stream; keeps head and tail of each cell's text."""
 
-    def __init__(self, journal, limit, side):
+    def __init__(self, journal, limit, side, mask=None):
         self._journal = journal
+        self._mask = mask
+        self._held = False  # what waits is nothing but the beginning of a secret, perhaps
         self._half = max(1, limit // 2)
         self._side = side
         self._cells = {}
@@ -32,20 +35,37 @@ class Streams:
         """Take text that was printed."""
         if self._texts and (cell != self._cell or name != self._name):
             self.flush()
-        if not self._texts:
+        if not self._texts or self._held:
             self._cell, self._name = cell, name
+            self._held = False
             self.due = time.monotonic() + _MERGE_FOR
         self._texts.append(text)
         self._size += len(text)
         if self._size >= _MERGE_UP_TO:
+            self.pause()
+
+    def pause(self):
+        """Write the text that was held back, but for what may go on as a secret and has not waited for it yet."""
+        if self._mask is None or self._held or not self._texts:
             self.flush()
+            return
+        text, begun = self._mask.split("".join(self._texts))
+        self._texts, self._size, self.due = [], 0, None
+        if text:
+            self._write(text)
+        if begun:
+            self._texts, self._size, self._held = [begun], len(begun), True
+            self.due = time.monotonic() + _HOLD_FOR
 
     def flush(self):
-        """Write the text that was held back."""
+        """Write all text that was held back."""
         if not self._texts:
             return
         text = "".join(self._texts)
-        self._texts, self._size, self.due = [], 0, None
+        self._texts, self._size, self._held, self.due = [], 0, False, None
+        self._write(self._mask.text(text) if self._mask else text)
+
+    def _write(self, text):
         state = self._cells.get(self._cell)
         if state is None:
             state = self._cells[self._cell] = _CellText(self._half)
