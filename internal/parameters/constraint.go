@@ -100,7 +100,9 @@ func (p *Parameter) valueOf(word string) (json.RawMessage, bool) {
 		return nil, false
 	case p.Type == typeStr || p.Type == typeDate:
 		return quote(word), true
-	case p.Type == typeInt || p.Type == typeFloat || p.Type == typeBool:
+	case p.Type == typeBool: // TRUE in R, True in Python, true in Julia
+		return convert(*p, quote(strings.ToLower(word)))
+	case p.Type == typeInt || p.Type == typeFloat:
 		return convert(*p, quote(word))
 	case p.Type == "" || p.Type == typeNone:
 		if lit := readLiteral(word); lit.json != nil {

@@ -313,3 +313,42 @@ func TestWhereItStopsBeingJSON(t *testing.T) {
 		require.Equal(t, []nes.Problem{{Message: "is empty: send a JSON object"}}, strictjson.Decode([]byte(blank), &v))
 	}
 }
+
+// What was meant is in the message, with its article, for every pair of kinds.
+func TestKindsInWords(t *testing.T) {
+	t.Parallel()
+	type document struct {
+		Text   string         `json:"text"`
+		Number int            `json:"number"`
+		Flag   bool           `json:"flag"`
+		List   []string       `json:"list"`
+		Object map[string]int `json:"object"`
+	}
+	given := map[string]string{"a string": `"x"`, "a number": "1", "a boolean": "true", "a list": "[]", "an object": "{}"}
+	wanted := map[string]string{"text": "a string", "number": "a number", "flag": "a boolean", "list": "a list", "object": "an object"}
+	for field, want := range wanted {
+		for kind, text := range given {
+			problems := strictjson.Decode([]byte(`{"`+field+`": `+text+`}`), &document{})
+			if kind == want {
+				require.Empty(t, problems, "%s takes %s", field, kind)
+				continue
+			}
+			require.Equal(t, []nes.Problem{{Field: field, Message: "must be " + want + ", not " + kind}}, problems)
+		}
+		require.Empty(t, strictjson.Decode([]byte(`{"`+field+`": null}`), &document{}), "null is as left out")
+	}
+}
+
+// Objects of objects and lists of lists are named by their whole path.
+func TestPathsLeadToTheField(t *testing.T) {
+	t.Parallel()
+	type inner struct {
+		N int `json:"n"`
+	}
+	var v struct {
+		A map[string][]inner `json:"a"`
+	}
+	require.Equal(t, []nes.Problem{{Field: "a.x[1].n", Message: "must be a number, not a string"}, {Field: "a.y", Message: "must be a list, not an object"}},
+		strictjson.Decode([]byte(`{"a": {"x": [{"n": 1}, {"n": "2"}], "y": {}}}`), &v))
+	require.Equal(t, []inner{{1}, {0}}, v.A["x"], "what is right is there even so")
+}
