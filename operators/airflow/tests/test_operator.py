@@ -171,6 +171,29 @@ def test_an_event_is_not_believed(airflow, notebooks, nes):
         operator(notebooks, "slow").execute_complete(context, {"event": "ended", "run_id": run_id, "message": ""})
 
 
+@pytest.mark.parametrize("who", ["an earlier try", "a person"])
+def test_a_run_that_an_earlier_try_cancelled_is_replaced(airflow, notebooks, nes, who):
+    """A cleared task may attach at the moment at which its old trigger cancels."""
+    made = []
+    for number in (1, 2):
+        context = context_of(run_id=f"cleared by {who}", try_number=number)
+        op = operator(notebooks, "slow", parameters={"seconds": 300}, deferrable=True)
+        with pytest.raises(TaskDeferred):
+            execute(op, context)
+        made.append(context["pushed"]["nes_run_id"])
+    assert made[0] == made[1]
+    run = nes.cancel(made[0])
+    nes.ended(run["id"])
+    if who == "a person":
+        op._run = {**nes.run(run["id"]), "cancel_requested_by": "kim"}
+        assert not op._ended_with_an_earlier_try(context, op._run)
+        return
+    with pytest.raises(TaskDeferred) as deferred:
+        op.execute_complete(context, {"event": "ended", "run_id": made[1], "message": ""})
+    assert deferred.value.trigger.run_id != made[0]
+    nes.cancel(deferred.value.trigger.run_id)
+
+
 def test_not_ready_again_later(airflow, notebooks):
     op = operator(notebooks, "not_ready", on_not_ready=timedelta(seconds=30))
     with pytest.raises(TaskDeferred) as deferred:

@@ -45,6 +45,9 @@ class _NesDecoratedOperator(DecoratedOperator, NesOperator):
 
     def execute(self, context: Context) -> Any:
         """Call the function and run the notebook."""
+        return self._begin(context)
+
+    def _begin(self, context: Context) -> Any:
         context_merge(context, self.op_kwargs)
         returned = self.python_callable(*self.op_args, **determine_kwargs(self.python_callable, self.op_args, context))
         if returned is not None and not isinstance(returned, Mapping):
@@ -53,7 +56,7 @@ class _NesDecoratedOperator(DecoratedOperator, NesOperator):
                 f"A @task.nes function returns the notebook's parameters as a dictionary, or None; {name} returned {returned_type}."
             )
         self.parameters = {**(self.parameters or {}), **(returned or {})}
-        return NesOperator.execute(self, context)
+        return super()._begin(context)
 
 
 def nes_task(python_callable: Callable | None = None, **kwargs: Any) -> TaskDecorator:

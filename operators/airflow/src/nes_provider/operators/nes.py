@@ -179,6 +179,9 @@ class NesOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Submit the run, and wait for it or leave that to the triggerer."""
+        return self._begin(context)
+
+    def _begin(self, context: Context) -> Any:
         started = time.time()
         try:
             with self._hook().get_conn(stop=self._stopped) as nes:
@@ -208,7 +211,7 @@ class NesOperator(BaseOperator):
 
     def execute_again(self, context: Context, event: Any = None) -> Any:
         """Run the notebook anew after it was not ready."""
-        return self.execute(context)
+        return self._begin(context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the triggerer, which may have failed: then nobody else ends the run."""
@@ -355,6 +358,9 @@ class NesOperator(BaseOperator):
         outcome = run.get("outcome") or {}
         reason, what = run.get("reason") or "", reasons.task_for(run)
         context["ti"].xcom_push(key="nes_output_url", value=str(run.get("output_url") or ""))
+        if self._ended_with_an_earlier_try(context, run):
+            self.log.info("The end of an earlier try cancelled the run that this one had attached to. Running the notebook anew.")
+            return self._begin(context)
         if what == reasons.SUCCEED:
             emit(list(self.outlets or []), context["outlet_events"], run, self.viewer_url)
             return outcome.get("result")
@@ -373,6 +379,17 @@ class NesOperator(BaseOperator):
         if what == reasons.FAIL and not self._ran_out_of_our_time(reason):
             raise AirflowFailException(said)
         raise AirflowException(said)
+
+    def _ended_with_an_earlier_try(self, context: Context, run: dict[str, Any]) -> bool:
+        """
+        Whether the run is an earlier try's, which cancelled it after this one had attached.
+
+        A task that is cleared while it is deferred starts again at the moment at which its old trigger cancels.
+        """
+        submitted_by = ((run.get("spec") or {}).get("labels") or {}).get("try_number")
+        attached = submitted_by not in (None, str(context["ti"].try_number))
+        ours = run.get("reason") == "Cancelled" and run.get("cancel_requested_by") == run.get("owner")
+        return attached and ours and not self._killed
 
     def _ran_out_of_our_time(self, reason: str) -> bool:
         """Whether the run ended by a deadline that stands for ``execution_timeout``, after which Airflow retries."""
