@@ -102,7 +102,11 @@ airflow-unit: build runtime ## test the Airflow provider on Airflow 3 and 2.11, 
 .PHONY: airflow
 airflow: build runtime ## run the provider in a whole Airflow 3, and the original service's own published clients
 	operators/airflow/original.sh
-	operators/airflow/test.sh airflow-3 -m real -s
+	operators/airflow/test.sh airflow-3 -m real -k "not fifty"
+
+.PHONY: airflow-fifty
+airflow-fifty: build runtime ## measure what fifty deferrable tasks at once cost, and hold it to bounds
+	operators/airflow/test.sh airflow-3 -m real -k fifty -s
 
 HELM ?= $(shell go env GOPATH)/bin/helm
 $(HELM):
