@@ -7,15 +7,18 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"math"
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/api/problem"
+	"github.com/nes-run/nes/internal/access"
 )
 
 // exchange is what is known of one request and its answer, for log and metrics.
@@ -114,6 +117,9 @@ func (s *Server) handleError(err error, c echo.Context) {
 	if errors.Is(err, errMethod) {
 		d.Status = http.StatusMethodNotAllowed
 	}
+	if e, ok := errors.AsType[*access.TooFast](err); ok {
+		c.Response().Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.Wait.Seconds())))))
+	}
 	if a, ok := errors.AsType[*aboutRun](err); ok {
 		d.Run = a.run
 	}
@@ -127,7 +133,9 @@ func writeProblem(w http.ResponseWriter, r *http.Request, x *exchange, d problem
 	d.Instance, d.RequestID = r.URL.Path, x.id
 	switch d.Status {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", retryAfter)
+		if w.Header().Get("Retry-After") == "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
 	case http.StatusUnauthorized:
 		w.Header().Add("WWW-Authenticate", `Bearer realm="NES"`)
 		w.Header().Add("WWW-Authenticate", `Basic realm="NES: any name, the token as password", charset="UTF-8"`)

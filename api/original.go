@@ -49,7 +49,7 @@ func (s *Server) submitOriginal(c echo.Context) error {
 	problems := strictjson.Decode(data, &asked)
 	spec := s.o.Original.spec(asked)
 	spec.IdempotencyKey = c.Request().Header.Get("Idempotency-Key")
-	problems = merge(problems, inOriginalWords(append(checkSpec(&spec), s.o.Refuse(&spec)...)))
+	problems = merge(problems, inOriginalWords(append(checkSpec(&spec), s.refuse(c, &spec)...)))
 	if err := nes.Invalid(problems); err != nil {
 		return err
 	}

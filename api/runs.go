@@ -65,6 +65,7 @@ func (s *Server) create(c echo.Context, spec nes.Spec, parent nes.RunID, validat
 		return err
 	}
 	if created {
+		s.audit(c, submitted(parent), run.ID)
 		s.o.Kick()
 	}
 	if validate > 0 {
@@ -299,7 +300,7 @@ func (s *Server) cancel(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	run, err = s.end(c.Request().Context(), run)
+	run, err = s.end(c, run)
 	if err != nil {
 		return err
 	}
@@ -307,7 +308,8 @@ func (s *Server) cancel(c echo.Context) error {
 }
 
 // end asks for the end of a run. One that has ended already stays as it is.
-func (s *Server) end(ctx context.Context, run nes.Run) (nes.Run, error) {
+func (s *Server) end(c echo.Context, run nes.Run) (nes.Run, error) {
+	ctx := c.Request().Context()
 	if run.Ended() {
 		return run, nil
 	}
@@ -316,6 +318,7 @@ func (s *Server) end(ctx context.Context, run nes.Run) (nes.Run, error) {
 		return s.o.Ledger.Run(ctx, run.ID) // it ended in between
 	}
 	if err == nil {
+		s.audit(c, "cancel", run.ID)
 		s.o.Kick()
 	}
 	return asked, err
@@ -336,7 +339,7 @@ func (s *Server) delete(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if run, err = s.end(c.Request().Context(), run); err != nil {
+	if run, err = s.end(c, run); err != nil {
 		return err
 	}
 	answer.Status = string(run.Status)

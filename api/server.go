@@ -151,6 +151,7 @@ func (s *Server) enter(handler echo.HandlerFunc, open bool) echo.HandlerFunc {
 		}
 		p, err := s.o.Gate.Enter(c.Request())
 		if err != nil {
+			s.refused(c, err)
 			return err
 		}
 		x.principal = p.Name

@@ -39,6 +39,9 @@ func TestRunsOfTheTrusted(t *testing.T) {
 	again := b.call("POST", "/v1/runs/"+string(run.ID)+"/rerun", "")
 	require.Equal(t, 201, again.StatusCode, again.body)
 	require.Equal(t, "nightly", b.run(nes.RunID(again.json(t)["id"].(string))).Spec.Profile)
+	old := b.call("POST", "/v2/runs", `{"input_nb": "https://github.com/acme/reports/blob/main/daily.ipynb"}`)
+	require.Equal(t, 201, old.StatusCode, old.body)
+	require.Equal(t, "nightly", b.run(nes.RunID(old.json(t)["id"].(string))).Spec.Profile, "also by the second contract")
 	require.Equal(t, 401, b.call("GET", "/v1/runs", "", "X-Forwarded-For: 203.0.113.9").StatusCode)
 	require.Equal(t, 403, b.call("GET", "/v1/runs", "", "Origin: http://evil.example", "Host: evil.example").StatusCode)
 }

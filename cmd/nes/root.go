@@ -103,6 +103,7 @@ is one itself where none runs. "nes doctor" says whether everything is in place.
 	})
 	for _, add := range []func(streams) *cobra.Command{
 		newRun, newGet, newList, newLogs, newCancel, newRerun, newInspect, newRender, newServe, newView, newMigrate, newReindex, newDoctor, newVersion,
+		newToken,
 	} {
 		root.AddCommand(add(s))
 	}

@@ -1,8 +1,11 @@
 package access
 
 import (
+	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"net"
@@ -96,6 +99,22 @@ func digestOf(token string) (digest [sha256.Size]byte, err error) {
 	return sha256.Sum256([]byte(token)), nil
 }
 
+// tokenBytes of a token that NES makes are random: nobody guesses 256 bits.
+const tokenBytes = 32
+
+// newToken makes a token that secret scanners know by its beginning.
+func newToken() string {
+	b := make([]byte, tokenBytes)
+	_, _ = rand.Read(b) // never fails
+	return "nes_" + base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Digest is what is kept of a token, as it is written in the configuration file.
+func Digest(token string) string {
+	digest := sha256.Sum256([]byte(token))
+	return hashPrefix + hex.EncodeToString(digest[:])
+}
+
 // Empty reports whether no token is configured, which means that nobody has to sign in.
 func (t *Tokens) Empty() bool { return t == nil || len(t.entries) == 0 }
 
@@ -124,19 +143,31 @@ func (t *Tokens) Authenticate(r *http.Request) (Principal, error) {
 	if t.Empty() {
 		return Local(), nil
 	}
-	return t.authenticate(r)
+	return authenticate(r, t.holder)
 }
 
-func (t *Tokens) authenticate(r *http.Request) (Principal, error) {
+// holder is Principal in the form of an authority that is always there.
+func (t *Tokens) holder(_ context.Context, token string) (Principal, bool, error) {
+	p, known := t.Principal(token)
+	return p, known, nil
+}
+
+// authority knows the holder of a token. An error is that it cannot be asked.
+type authority func(ctx context.Context, token string) (p Principal, known bool, err error)
+
+// authenticate asks each authority for the holder of r's token.
+func authenticate(r *http.Request, authorities ...authority) (Principal, error) {
 	token, given := credential(r)
 	if !given {
 		return Principal{}, nes.Errorf(nes.CodeUnauthorized, "sign in: send a token as \"Authorization: Bearer <token>\", or by HTTP Basic as the password")
 	}
-	p, known := t.Principal(token)
-	if !known {
-		return Principal{}, nes.Errorf(nes.CodeUnauthorized, "the token is not known here")
+	for _, ask := range authorities {
+		p, known, err := ask(r.Context(), token)
+		if known || err != nil {
+			return p, err
+		}
 	}
-	return p, nil
+	return Principal{}, nes.Errorf(nes.CodeUnauthorized, "the token is not known here")
 }
 
 // credential reads the token from r's headers.
@@ -155,7 +186,7 @@ func RequireAuth(addr string, signIn, insecure bool) error {
 		return nil
 	}
 	return nes.Errorf(nes.CodeInvalid, "%s can be reached from other machines, and nobody would have to sign in: "+
-		"configure tokens in the file that NES_CONFIG names, listen on 127.0.0.1, or set NES_INSECURE=true", addr)
+		"make a token with \"nes token create\" or configure tokens in the file that NES_CONFIG names, listen on 127.0.0.1, or set NES_INSECURE=true", addr)
 }
 
 // Loopback reports whether only this machine can reach addr. A host name counts only if

@@ -78,9 +78,6 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := access.RequireAuth(a.o.Config.Addr, !tokens.Empty() || len(a.o.Config.TrustedCIDRs) > 0, a.o.Config.Insecure); err != nil {
-		return err
-	}
 	if err := a.own(); err != nil {
 		return err
 	}

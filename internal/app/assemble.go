@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/nes-run/nes/api"
 	"github.com/nes-run/nes/gitsource"
@@ -28,6 +29,10 @@ func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handl
 		return nil, nil, err
 	}
 	a.later("ledger", func(context.Context) error { return led.Close() })
+	gate, err := a.gate(ctx, tokens, led)
+	if err != nil {
+		return nil, nil, err
+	}
 	git, err := gitsource.New(a.gitOptions())
 	if err != nil {
 		return nil, nil, err
@@ -44,11 +49,25 @@ func (a *App) assemble(ctx context.Context, tokens *access.Tokens) (h http.Handl
 	pages := a.pages(viewer.Options{Runs: led, Catalogue: led, Records: records, Files: bucket, Committed: records, Inspect: in.Inspect, Log: a.log, Prefix: c.URLPrefix, PublicURL: c.PublicURL, SpoolDir: a.tempDir()})
 	server := api.New(api.Options{
 		Ledger: led, Records: records, Intake: in, TempDir: a.tempDir(),
-		Gate: access.NewGate(access.GateOptions{Tokens: tokens, Trusted: c.Trusts(), PublicURL: c.PublicURL, Hosts: c.AllowedHosts, AnyHost: c.Insecure}),
-		Log:  a.log, Pages: pages, Kick: kick, Refuse: a.offer().refuse, PublicURL: a.publicURL(), Version: a.o.Version,
+		Gate: gate, Log: a.log, Pages: pages, Kick: kick, Refuse: a.offer().refuse, PublicURL: a.publicURL(), Version: a.o.Version,
 		Original: api.Original{Runtimes: c.Site.Original.Runtimes, Sizes: c.Site.Original.Sizes},
 	})
 	return below(c.URLPrefix, server.Handler()), server.Close, nil
+}
+
+// gate makes what lets callers in, and refuses to serve others when nobody would have to sign in.
+func (a *App) gate(ctx context.Context, tokens *access.Tokens, led *ledger.Ledger) (*access.Gate, error) {
+	c := a.o.Config
+	o := access.GateOptions{Tokens: tokens, Trusted: c.Trusts(), PublicURL: c.PublicURL, Hosts: c.AllowedHosts, AnyHost: c.Insecure}
+	if !a.o.Private {
+		o.Issuer, o.Limiter = access.NewIssuer(led, time.Now), access.NewLimiter(c.RateLimit, time.Now)
+	}
+	gate := access.NewGate(o)
+	closed, err := gate.SignIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return gate, access.RequireAuth(c.Addr, closed, c.Insecure)
 }
 
 func (a *App) gitOptions() gitsource.Options {

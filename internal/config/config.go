@@ -40,6 +40,7 @@ type Config struct {
 	FetchKnownHosts string   `envconfig:"FETCH_SSH_KNOWN_HOSTS" desc:"File of SSH host keys, as ssh-keyscan prints them; a host that is not in it is refused."`
 	TrustedCIDRs    []string `envconfig:"TRUSTED_CIDRS" desc:"Networks whose callers need no token, such as 10.20.0.0/16. Without one they are who the key trusted of NES_CONFIG says, else \"trusted\" of a team of that name, who may submit. Anybody else has to sign in then."`
 	TrustedProxies  []string `envconfig:"TRUSTED_PROXIES" desc:"Proxies before the server whose X-Forwarded-For says where a request comes from, for NES_TRUSTED_CIDRS."`
+	RateLimit       int      `envconfig:"RATE_LIMIT" default:"200" desc:"Requests a second that each caller may make, with a burst of ten seconds' worth, where people sign in. Further ones are answered 429."`
 	AllowedHosts    []string `envconfig:"ALLOWED_HOSTS" desc:"Further names by which a server without tokens may be addressed."`
 
 	AgentAddr     string `envconfig:"AGENT_ADDR" shown:"loopback; :8081 for pods" desc:"Where the server listens for the agents that stand beside notebooks: host and port."`
@@ -127,6 +128,7 @@ func (c Config) withDefaults() (Config, []nes.Problem) {
 	c.LogLevel = or(c.LogLevel, "info")
 	c.LogFormat = or(c.LogFormat, "text")
 	c.MaxRunning = or(c.MaxRunning, runtime.GOMAXPROCS(0))
+	c.RateLimit = or(c.RateLimit, 200)
 	c.AgentAddr = or(c.AgentAddr, "127.0.0.1:0")
 	return c, problems
 }

@@ -40,6 +40,7 @@ func TestEveryVariableAlone(t *testing.T) {
 		"NES_FETCH_SSH_KNOWN_HOSTS": {key, missing, "no such file"},
 		"NES_TRUSTED_CIDRS":         {"10.0.0.0/8,fd00::/8", "10.0.0.0/33", "is no network"},
 		"NES_TRUSTED_PROXIES":       {"192.0.2.10", "proxy.example", "is no network"},
+		"NES_RATE_LIMIT":            {"1", "-1", "not between 1 and 1000000"},
 		"NES_ALLOWED_HOSTS":         {"a.example,b.example", "", ""},
 		"NES_MAX_RUNNING":           {"10000", "10001", "not between 1 and 10000"},
 		"NES_INSECURE":              {"true", "2", "true or false is needed"},

@@ -42,6 +42,7 @@ func (c Config) validate() []nes.Problem {
 			v.readable("NES_CONFIG", file)
 		}
 	}
+	v.check(c.RateLimit > 0 && c.RateLimit <= 1_000_000, "NES_RATE_LIMIT", "%d is not between 1 and 1000000", c.RateLimit)
 	v.check(c.MaxRunning > 0 && c.MaxRunning <= 10_000, "NES_MAX_RUNNING", "%d is not between 1 and 10000", c.MaxRunning)
 	v.check(new(slog.Level).UnmarshalText([]byte(c.LogLevel)) == nil, "NES_LOG_LEVEL", "%q is not debug, info, warn or error", c.LogLevel)
 	v.oneOf("NES_LOG_FORMAT", c.LogFormat, "text", "json")

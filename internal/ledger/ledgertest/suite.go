@@ -58,6 +58,8 @@ func Run(t *testing.T, open func(t *testing.T) *ledger.Ledger) {
 		{"events", events},
 		{"no event is missed", noEventMissed},
 		{"changed", changed},
+		{"tokens", tokens},
+		{"one of 20 tokens of a name is issued", oneTokenAName},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
