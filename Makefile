@@ -34,6 +34,10 @@ test: build runtime ## run every test, with the race detector
 e2e: runtime ## bring up a real Kubernetes, run the scenarios in pods, and take it down; needs root
 	e2e/cluster/e2e.sh
 
+.PHONY: schemathesis
+schemathesis: build runtime ## ask a server whatever openapi.yaml allows and forbids, for 2 minutes
+	e2e/schemathesis/run.sh
+
 PAGES := e2e/pages
 $(PAGES)/node_modules/.ready: $(PAGES)/package-lock.json
 	cd $(PAGES) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -22,9 +22,10 @@ import (
 
 // contract is openapi.yaml, made strict: an answer must hold no field that it does not name.
 var contract = sync.OnceValues(func() (*openapi3.T, error) {
-	for _, kind := range []string{"text/event-stream", "text/html", "application/yaml", "application/zstd", "application/x-ipynb+json"} {
+	for _, kind := range []string{"text/event-stream", "text/html", "application/yaml", "application/zstd"} {
 		openapi3filter.RegisterBodyDecoder(kind, openapi3filter.FileBodyDecoder)
 	}
+	openapi3filter.RegisterBodyDecoder("application/x-ipynb+json", openapi3filter.JSONBodyDecoder)
 	doc, err := openapi3.NewLoader().LoadFromData([]byte(nes.OpenAPI()))
 	if err != nil {
 		return nil, err

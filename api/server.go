@@ -135,6 +135,9 @@ func (s *Server) register() {
 		if r.method == http.MethodGet {
 			s.echo.Add(http.MethodHead, r.path, handler)
 		}
+		if strings.HasSuffix(r.path, "*") { // else the router answers OPTIONS there itself, to everybody
+			s.echo.RouteNotFound(r.path, s.enter(s.nothing, false))
+		}
 	}
 	s.echo.RouteNotFound("/v1/*", s.enter(s.nothing, false))
 	s.echo.RouteNotFound("/v2/*", s.enter(s.nothing, false))

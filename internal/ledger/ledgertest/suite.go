@@ -59,6 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) *ledger.Ledger) {
 		{"no event is missed", noEventMissed},
 		{"changed", changed},
 		{"tokens", tokens},
+		{"odd names of tokens", oddTokens},
 		{"one of 20 tokens of a name is issued", oneTokenAName},
 	}
 	for _, test := range tests {

@@ -67,3 +67,18 @@ func oneTokenAName(t *testing.T, l *ledger.Ledger) {
 	require.NoError(t, g.Wait())
 	require.Len(t, made, 1)
 }
+
+// oddTokens: names are kept as they are, whatever they look like, and one is not another.
+func oddTokens(t *testing.T, l *ledger.Ledger) {
+	names := []string{"a", "A", "a ", "a' OR '1'='1", "%", "_", "e\u0301", "\u00e9", "김"}
+	for i, name := range names {
+		require.NoError(t, l.IssueToken(t.Context(), issued(name, i, nil)), name)
+	}
+	require.NoError(t, l.RevokeToken(t.Context(), "%", "it", at(100)))
+	all, err := l.IssuedTokens(t.Context())
+	require.NoError(t, err)
+	for i, name := range names {
+		require.Equal(t, name, all[i].Name)
+		require.Equal(t, name != "%", all[i].Valid(at(101)), name)
+	}
+}
