@@ -59,6 +59,10 @@ scenarios-postgres: runtime ## play every scenario of a run's end: PostgreSQL an
 screenshots: build runtime $(PAGES)/node_modules/.ready ## take the pictures of the pages for docs/viewer.md
 	node $(PAGES)/screenshots.mjs docs/images/pages
 
+.PHONY: soak
+soak: runtime ## kill servers, agents and drivers at random over 500 runs, two servers on PostgreSQL
+	NES_SOAK=500 go test -count=1 -v -timeout 60m -run 'TestSoak$$' ./e2e
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,8 +109,14 @@ func (s *server) keepUp(first ...string) (stop func()) {
 		if stopping.Swap(true) {
 			return
 		}
-		_ = s.cmd.Process.Signal(os.Interrupt)
-		<-done
+		for ended := false; !ended; {
+			_ = syscall.Kill(int(s.pid.Load()), syscall.SIGTERM) // it may have died, and the next one may be starting
+			select {
+			case <-done:
+				ended = true
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
 		s.start()
 	}
 }

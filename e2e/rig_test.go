@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -91,6 +92,9 @@ func need(t *testing.T, sc *scenario.Scenario) []string {
 type site struct {
 	*server
 	release string // file that lets a held server go on
+
+	once   sync.Once
+	bucket storage.Bucket
 }
 
 // Client implements scenario.Site.
@@ -107,9 +111,12 @@ func (s *site) Publish(t *testing.T, files map[string]string) string {
 // Bucket implements scenario.Site.
 func (s *site) Bucket(t *testing.T) storage.Bucket {
 	t.Helper()
-	b, err := file.Open(s.bucketDir())
-	require.NoError(t, err)
-	return b
+	s.once.Do(func() {
+		b, err := file.Open(s.bucketDir())
+		require.NoError(t, err)
+		s.bucket = b
+	})
+	return s.bucket
 }
 
 func (s *site) bucketDir() string {
@@ -158,15 +165,22 @@ func killProcess(t *testing.T, run nes.Run, argument string) {
 		if err != nil {
 			continue
 		}
-		for arg := range bytes.SplitSeq(args, []byte{0}) {
-			if string(arg) == argument || strings.HasSuffix(string(arg), "/"+argument) {
-				require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-				killed++
-				break
-			}
+		if hasArgument(args, argument) {
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			killed++
 		}
 	}
 	require.Equal(t, 1, killed, "processes with the argument %q", argument)
+}
+
+// hasArgument reports whether a command line has an argument, or a path that ends with it.
+func hasArgument(args []byte, argument string) bool {
+	for arg := range bytes.SplitSeq(args, []byte{0}) {
+		if string(arg) == argument || strings.HasSuffix(string(arg), "/"+argument) {
+			return true
+		}
+	}
+	return false
 }
 
 // processes lists what lives of the run's notebook.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ type server struct {
 	addr   string
 	env    []string
 	cmd    *exec.Cmd
+	pid    *atomic.Int64 // of the process that was started last
 	client *client.Client
 }
 
@@ -58,7 +60,7 @@ func prepare(t *testing.T, bin string, env ...string) *server {
 	require.NoError(t, err)
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
-	s := &server{t: t, bin: bin, dir: t.TempDir(), addr: addr, client: client.New("http://"+addr, client.Options{})}
+	s := &server{t: t, bin: bin, pid: &atomic.Int64{}, dir: t.TempDir(), addr: addr, client: client.New("http://"+addr, client.Options{})}
 	s.env = append(os.Environ(), "NES_ADDR="+addr, "NES_DATA_DIR="+s.dir, "NES_PYTHON="+python(t), "NES_SERVER=", "NES_CONFIG=", "NES_TOKEN=")
 	s.env = append(s.env, env...)
 	t.Cleanup(s.close)
@@ -90,6 +92,7 @@ func (s *server) launch(env ...string) {
 	s.cmd = exec.Command(filepath.Join(s.bin, "nes"), "serve")
 	s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = append(s.env[:len(s.env):len(s.env)], env...), log, log
 	require.NoError(s.t, s.cmd.Start())
+	s.pid.Store(int64(s.cmd.Process.Pid))
 }
 
 // kill ends the server as a crash does.

@@ -26,6 +26,7 @@ const (
 	RecordStored   Name = "record.stored" // notebook, index and log are there, the ledger does not know
 
 	Removing   Name = "publish.removing" // of the attempt's directory, after the end
+	Removed    Name = "publish.removed"  // renamed, and not taken away yet
 	Publishing Name = "publish.publishing"
 	Published  Name = "publish.published" // the verdict is stored, the ledger does not know
 
@@ -55,7 +56,7 @@ func Points() []string {
 	}
 	for _, n := range []Name{
 		BundleStoring, BundleStored, Launching, LaunchPrepared, Launched, JournalStoring, JournalStored, FileStoring, FileStored, ExitReporting,
-		RecordStoring, NotebookStored, RecordStored, Removing, Publishing, Published, AgentBegun, AgentFetching, AgentFetched, AgentStarted,
+		RecordStoring, NotebookStored, RecordStored, Removing, Removed, Publishing, Published, AgentBegun, AgentFetching, AgentFetched, AgentStarted,
 		AgentPosting, AgentPosted, AgentEnding, AgentEnded, ExecBegun, ExecStarted, ExecMarking, ExecMarked,
 	} {
 		all = append(all, string(n))

@@ -63,6 +63,9 @@ var (
 
 const serverFile = "server"
 
+// newPrefix begins the names of directories that will be an attempt's.
+const newPrefix = ".new-"
+
 // New makes a backend, and tells the agents of earlier ones where the server is now.
 func New(o Options) (*Backend, error) {
 	if o.Log == nil {
@@ -81,6 +84,9 @@ func New(o Options) (*Backend, error) {
 		}
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("directory of attempts: %w", err)
+	}
+	if err := sweep(o.Dir); err != nil {
 		return nil, fmt.Errorf("directory of attempts: %w", err)
 	}
 	if err := writeFile(filepath.Join(o.Dir, serverFile), []byte(o.Server)); err != nil {
@@ -181,7 +187,7 @@ func (b *Backend) python(name string) (string, error) {
 
 // prepare makes the attempt's directory, complete or not at all.
 func (b *Backend) prepare(dir string, o agent.Order) error {
-	tmp, err := os.MkdirTemp(b.o.Dir, ".new-*")
+	tmp, err := os.MkdirTemp(b.o.Dir, newPrefix+"*")
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/fault"
 	"github.com/nes-run/nes/runner"
 	"github.com/nes-run/nes/runner/agent"
 )
@@ -80,7 +81,36 @@ func (b *Backend) Remove(ctx context.Context, ref runner.Ref) error {
 	b.mu.Lock()
 	delete(b.restarts, ref.Name())
 	b.mu.Unlock()
-	return removeAll(dir)
+	return b.discard(dir)
+}
+
+// gonePrefix begins the names of what was an attempt's directory. A crash may leave a part of it; the next backend takes that away.
+const gonePrefix = ".gone-"
+
+// discard takes an attempt's directory away, under its name at once or not at all: half a directory would be an attempt
+// that can neither be read nor ended.
+func (b *Backend) discard(dir string) error {
+	gone := filepath.Join(b.o.Dir, gonePrefix+filepath.Base(dir))
+	if err := removeAll(gone); err != nil {
+		return err
+	}
+	if err := os.Rename(dir, gone); err != nil {
+		return err
+	}
+	fault.At(fault.Removed)
+	return removeAll(gone)
+}
+
+// sweep removes what earlier backends left unfinished.
+func sweep(dir string) error {
+	var errs []error
+	for _, prefix := range []string{gonePrefix, newPrefix} {
+		left, _ := filepath.Glob(filepath.Join(dir, prefix+"*")) // the pattern is well-formed
+		for _, path := range left {
+			errs = append(errs, removeAll(path))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // removeAll removes a tree in which the notebook may have taken away its own right to write.

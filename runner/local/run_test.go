@@ -3,6 +3,7 @@ package local_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/runner"
+	"github.com/nes-run/nes/runner/local"
 	"github.com/nes-run/nes/storage"
 )
 
@@ -141,4 +143,23 @@ func TestExecKilledIsTold(t *testing.T) {
 	require.Equal(t, []string{"said\n"}, texts)
 	s.until(t, id, func(r nes.Run) bool { return r.Published })
 	require.Zero(t, processes(id))
+}
+
+// TestRemovalThatACrashInterrupted: what is left of it is taken away by the next backend, and hides no attempt.
+func TestRemovalThatACrashInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "attempts")
+	half := filepath.Join(dir, ".gone-nes-x-1", "volume", "work")
+	require.NoError(t, os.MkdirAll(half, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(half, "n.ipynb"), nil, 0o600))
+	require.NoError(t, os.Chmod(half, 0o500), "as a notebook may leave it")
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".new-1"), 0o700))
+	b, err := local.New(local.Options{Dir: dir, Agent: []string{"agent"}})
+	require.NoError(t, err)
+	refs, err := b.List(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, refs)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "the server's address alone")
 }
