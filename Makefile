@@ -59,6 +59,14 @@ scenarios-postgres: runtime ## play every scenario of a run's end: PostgreSQL an
 screenshots: build runtime $(PAGES)/node_modules/.ready ## take the pictures of the pages for docs/viewer.md
 	node $(PAGES)/screenshots.mjs docs/images/pages
 
+.PHONY: guards
+guards: runtime ## take guards out of the program one by one, and see the crash test fail
+	NES_GUARDS=1 go test -count=1 -v -run 'TestGuards$$' ./e2e
+
+.PHONY: load
+load: runtime ## submissions at 100 a second beside an empty handler, and 500 queued runs drained
+	NES_LOAD=20 go test -count=1 -v -parallel 1 -run 'TestLoad$$|TestDrain$$' ./e2e
+
 .PHONY: soak
 soak: runtime ## kill servers, agents and drivers at random over 500 runs, two servers on PostgreSQL
 	NES_SOAK=500 go test -count=1 -v -timeout 60m -run 'TestSoak$$' ./e2e

@@ -12,16 +12,16 @@ import (
 	"github.com/nes-run/nes"
 )
 
-var update = flag.Bool("update", false, "write the generated parts of docs/state-machine.md anew")
+var update = flag.Bool("update", false, "write the picture and the generated parts of docs/state-machine.md anew")
 
-// TestStateMachinePage holds the picture and the tables of docs/state-machine.md to the code's.
+// TestStateMachinePage holds the tables of docs/state-machine.md to the code's.
 func TestStateMachinePage(t *testing.T) {
 	t.Parallel()
 	const page = "docs/state-machine.md"
 	raw, err := os.ReadFile(page)
 	require.NoError(t, err)
 	want := string(raw)
-	parts := map[string]string{"picture": picture(), "stages": stages(), "transitions": transitionTable(), "reasons": reasonTable()}
+	parts := map[string]string{"stages": stages(), "transitions": transitionTable(), "reasons": reasonTable()}
 	for name, text := range parts {
 		want = replacePart(t, want, name, text)
 	}
@@ -40,20 +40,6 @@ func replacePart(t *testing.T, page, name, text string) string {
 	_, after, found := strings.Cut(rest, "<!-- end -->")
 	require.True(t, found, name)
 	return before + begin + "\n" + text + "\n<!-- end -->" + after
-}
-
-func picture() string {
-	var b strings.Builder
-	b.WriteString("```mermaid\nstateDiagram-v2\n    [*] --> queued\n")
-	for _, from := range nes.Stages() {
-		for _, to := range nes.Stages() {
-			if from.CanBecome(to) {
-				fmt.Fprintf(&b, "    %s --> %s\n", from, to)
-			}
-		}
-	}
-	b.WriteString("    ended --> [*]\n```\n")
-	return b.String()
 }
 
 // stageMeanings are told here, for people; the words of status.go are for those who write code.

@@ -16,9 +16,15 @@ var bin string
 
 // faulty is the directory of the same binaries with fault points, built for the first test that needs it.
 var faulty = sync.OnceValues(func() (string, error) {
+	if dir := os.Getenv(binaries); dir != "" {
+		return dir, nil
+	}
 	dir := filepath.Join(bin, "faulty")
 	return dir, compile(dir, "-tags=nesfaults")
 })
+
+// binaries names a directory of binaries with fault points that were built before; nothing is built then.
+const binaries = "NES_E2E_BIN"
 
 // compile builds the binaries into a directory.
 func compile(dir string, args ...string) error {
@@ -39,7 +45,7 @@ func TestMain(m *testing.M) {
 }
 
 func build(m *testing.M) int {
-	if bin = os.Getenv("NES_E2E_BIN"); bin != "" { // built before
+	if bin = os.Getenv(binaries); bin != "" {
 		return postgrestest.Code(m)
 	}
 	dir, err := os.MkdirTemp("", "nes-e2e-")

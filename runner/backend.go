@@ -44,6 +44,8 @@ type Job struct {
 	Runtime   string
 	Profile   string
 	Resources nes.Resources
+	// MemoryFactor multiplies the memory that the run gets, because an earlier attempt ran out of it; 0 and 1 change nothing.
+	MemoryFactor float64
 	// HostNetwork asks for the network of the machine; only a profile that allows it gives it.
 	HostNetwork bool
 	Labels      map[string]string

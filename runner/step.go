@@ -224,10 +224,14 @@ func (s *step) create(ctx context.Context) error {
 	if err := s.c.o.Records.Intend(ctx, &s.run); err != nil {
 		return fmt.Errorf("store the intent to launch %s: %w", s.ref().Name(), err)
 	}
+	factor, err := s.memoryFactor(ctx)
+	if err != nil {
+		return err
+	}
 	fault.At(fault.Launching)
-	err := s.c.o.Backend.Launch(ctx, Job{
+	err = s.c.o.Backend.Launch(ctx, Job{
 		Ref: s.ref(), Token: s.c.o.Key.Token(s.ref()), Launch: LaunchOrder(&s.run, s.c.o.Policy),
-		Runtime: s.run.Spec.Runtime, Profile: s.run.Spec.Profile, Resources: resources(&s.run), HostNetwork: s.run.Spec.HostNetwork, Labels: s.run.Spec.Labels,
+		Runtime: s.run.Spec.Runtime, Profile: s.run.Spec.Profile, Resources: resources(&s.run), MemoryFactor: factor, HostNetwork: s.run.Spec.HostNetwork, Labels: s.run.Spec.Labels,
 		Secrets: s.run.Spec.Secrets,
 	})
 	if e, ok := errors.AsType[*nes.Error](err); ok && e.Reason != "" {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +17,15 @@ import (
 )
 
 // Patience is how long anything may take before a test gives up. It is generous, because it is only met by a failure.
-const Patience = 3 * time.Minute
+var Patience = patience()
+
+// patience is shorter where a failure is expected.
+func patience() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("NESTEST_PATIENCE")); err == nil {
+		return d
+	}
+	return 3 * time.Minute
+}
 
 // Run plays every scenario on the rig, each as a subtest of its own.
 func Run(t *testing.T, rig Rig, all []Scenario) {

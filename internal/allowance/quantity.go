@@ -53,6 +53,25 @@ func fits(asked, limit string) error {
 	return nil
 }
 
+// Grow multiplies memory, up to the profile's maximum; memory that is more already stays as it is. What is no quantity is left alone.
+func (p Profile) Grow(memory string, factor float64) string {
+	v, err := parse(memory)
+	by := new(big.Rat)
+	if err != nil || factor <= 1 || by.SetFloat64(factor) == nil {
+		return memory
+	}
+	by.Mul(by, v)
+	if limit, err := parse(p.Resources.Max.Memory); err == nil && by.Cmp(limit) > 0 {
+		if by = limit; limit.Cmp(v) < 0 {
+			return memory
+		}
+	}
+	// Whole mebibytes, rounded up: what Kubernetes and people read alike.
+	mebi := new(big.Rat).Quo(by, suffixes["Mi"])
+	n := new(big.Int).Div(new(big.Int).Add(mebi.Num(), new(big.Int).Sub(mebi.Denom(), big.NewInt(1))), mebi.Denom())
+	return n.String() + "Mi"
+}
+
 // Bytes of a quantity, rounded up; 0 where it is none.
 func Bytes(s string) int64 {
 	v, err := parse(s)

@@ -125,6 +125,7 @@ func (b *Backend) order(j runner.Job) (order, error) {
 		return o, nes.Fail(nes.ReasonResourcesRefused, "%s: %s", problems[0].Field, problems[0].Message)
 	}
 	o.size = size
+	o.size.Memory = o.profile.Grow(size.Memory, j.MemoryFactor)
 	var err error
 	o.secrets, err = o.profile.Resolve(j.Secrets)
 	return o, err

@@ -63,6 +63,14 @@ func addUserLabels(into, labels map[string]string) {
 	}
 }
 
+// grown is a factor that changes something, or 0.
+func grown(factor float64) float64 {
+	if factor <= 1 {
+		return 0
+	}
+	return factor
+}
+
 // orderHash says what is launched and for whom, so that an attempt that is there already is known to be the same. What the
 // administrator may have changed since is not in it.
 func orderHash(j runner.Job) (string, error) {
@@ -75,7 +83,9 @@ func orderHash(j runner.Job) (string, error) {
 		Profile     string
 		Resources   nes.Resources
 		HostNetwork bool
-	}{j.Ref, hex.EncodeToString(token[:]), j.Launch, j.Runtime, j.Profile, j.Resources, j.HostNetwork})
+		// What has not always been here is left out where it says nothing: attempts of an older server stay the same.
+		MemoryFactor float64 `json:",omitempty"`
+	}{j.Ref, hex.EncodeToString(token[:]), j.Launch, j.Runtime, j.Profile, j.Resources, j.HostNetwork, grown(j.MemoryFactor)})
 	if err != nil {
 		return "", nes.Fail(nes.ReasonInternal, "write the launch order: %v", err)
 	}
