@@ -57,8 +57,8 @@ func post(t *testing.T, s *server, spec nes.Spec) (int, string) {
 	return res.StatusCode, res.Header.Get("Retry-After")
 }
 
-// outage is a notebook that goes on while something is away, and ends meanwhile: it prints, and makes the file "done" last.
-func outage(done string) string {
+// endsMeanwhile is a notebook that goes on while something is away, and ends meanwhile: it prints, and makes the file "done" last.
+func endsMeanwhile(done string) string {
 	return notebook("import time\nfor i in range(40):\n    print('line', i, flush=True)\n    time.sleep(0.1)\nopen("+strconv.Quote(done)+", 'w').close()", "print('after')")
 }
 
@@ -83,7 +83,7 @@ func TestServerDownAcrossTheEnd(t *testing.T) {
 // rideOut runs a notebook through an outage that begins while it runs and ends after it has ended. Nothing may be lost.
 func rideOut(t *testing.T, s *server, down, up func()) {
 	done := filepath.Join(t.TempDir(), "done")
-	address := (&site{server: s}).Publish(t, map[string]string{"n.ipynb": outage(done)})
+	address := (&site{server: s}).Publish(t, map[string]string{"n.ipynb": endsMeanwhile(done)})
 	run := s.submit(nes.Spec{InputURL: address + "/blob/main/n.ipynb"})
 	s.awaitLog(run.ID, "line 2\n")
 	down()
