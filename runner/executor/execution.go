@@ -57,6 +57,7 @@ func (x *execution) run(ctx context.Context) journal.Exit {
 	x.watch(ctx, ended)
 	clean := endDescendants()
 	x.closeLog()
+	x.hideNames()
 	exit := x.judge(oomKills() > oom)
 	if !clean {
 		x.options.Log.Error("processes of the notebook could not be ended", "run", x.launch.RunID)

@@ -141,17 +141,32 @@ class RecorderTest(unittest.TestCase):
             self.assertNotIn(form, stored)
         self.assertIn("a *** b", stored)
 
-    def test_what_is_held_back_comes_in_time(self):
-        now = self.recorder.streams
-        self.say("stream", {"name": "stdout", "text": "a hunter2"})
-        now.pause()
-        self.assertIsNotNone(now.due)
-        now.pause()
-        self.assertIsNone(now.due)
-        self.assertIn("a ", self.stored())
+    def texts(self):
+        self.stored()
         with open(os.path.join(self.dir, "journal.jsonl"), encoding="utf-8") as f:
-            texts = [json.loads(line).get("content", {}).get("text") for line in f]
-        self.assertEqual([t for t in texts if t], ["a ", "hunter2"])
+            contents = [json.loads(line).get("content", {}) for line in f]
+        return [(c["name"], c["text"]) for c in contents if c.get("text")]
+
+    def test_what_is_held_back_comes_in_time(self):
+        held = self.recorder.streams
+        self.say("stream", {"name": "stdout", "text": "a hunter2"})
+        held.pause()
+        self.assertIsNotNone(held.due)
+        self.assertEqual(held._begun[0, "stdout"][0], "hunter2")
+        held._begun[0, "stdout"] = held._begun[0, "stdout"][0], 0.0
+        held.pause()
+        self.assertIsNone(held.due)
+        self.say("stream", {"name": "stdout", "text": "secret"})
+        self.assertEqual("|".join(text for _, text in self.texts())[:15], "a |hunter2|secr")
+
+    def test_another_stream_does_not_end_the_wait(self):
+        self.say("stream", {"name": "stdout", "text": "a hunter2"})
+        self.say("stream", {"name": "stderr", "text": "x hunt"})
+        self.say("stream", {"name": "stdout", "text": "secret b"})
+        self.say("stream", {"name": "stderr", "text": "er2secret y"})
+        self.recorder.streams.pause()
+        self.assertIsNone(self.recorder.streams.due)
+        self.assertEqual(self.texts(), [("stdout", "a "), ("stderr", "x "), ("stdout", "*** b"), ("stderr", "*** y")])
 
     def test_another_message_ends_the_wait(self):
         self.say("stream", {"name": "stdout", "text": "hunter2"})

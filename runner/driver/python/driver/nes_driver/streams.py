@@ -22,7 +22,7 @@ class Streams:
     def __init__(self, journal, limit, side, mask=None):
         self._journal = journal
         self._mask = mask
-        self._held = False  # what waits is nothing but the beginning of a secret, perhaps
+        self._begun = {}  # what may be the beginning of a secret, and until when it waits for the rest, by cell and stream
         self._half = max(1, limit // 2)
         self._side = side
         self._cells = {}
@@ -34,47 +34,66 @@ class Streams:
     def text(self, cell, name, text):
         """Take text that was printed."""
         if self._texts and (cell != self._cell or name != self._name):
-            self.flush()
-        if not self._texts or self._held:
+            self._settle()
+        if not self._texts:
             self._cell, self._name = cell, name
-            self._held = False
+            if self._begun:
+                self._continue()
             self.due = time.monotonic() + _MERGE_FOR
         self._texts.append(text)
         self._size += len(text)
         if self._size >= _MERGE_UP_TO:
-            self.pause()
+            self._settle()
 
     def pause(self):
-        """Write the text that was held back, but for what may go on as a secret and has not waited for it yet."""
-        if self._mask is None or self._held or not self._texts:
-            self.flush()
-            return
-        text, begun = self._mask.split("".join(self._texts))
-        self._texts, self._size, self.due = [], 0, None
-        if text:
-            self._write(text)
-        if begun:
-            self._texts, self._size, self._held = [begun], len(begun), True
-            self.due = time.monotonic() + _HOLD_FOR
+        """Write the text that has waited long enough."""
+        self._settle()
+        now = time.monotonic()
+        for (cell, name), (text, when) in list(self._begun.items()):
+            if when <= now:
+                del self._begun[cell, name]
+                self._write(cell, name, self._mask.text(text))
+        self.due = min((when for _, when in self._begun.values()), default=None)
 
     def flush(self):
         """Write all text that was held back."""
+        self._settle()
+        if self._begun:
+            begun, self._begun, self.due = self._begun, {}, None
+            for (cell, name), (text, _) in begun.items():
+                self._write(cell, name, self._mask.text(text))
+
+    def _continue(self):
+        """Put what comes before what may be the beginning of a secret, also where another stream said something in between."""
+        begun = self._begun.pop((self._cell, self._name), None)
+        if begun:
+            self._texts.append(begun[0])
+            self._size = len(begun[0])
+
+    def _settle(self):
+        """Write merged text, but for what may go on as a secret."""
         if not self._texts:
             return
         text = "".join(self._texts)
-        self._texts, self._size, self._held, self.due = [], 0, False, None
-        self._write(self._mask.text(text) if self._mask else text)
+        self._texts, self._size, self.due = [], 0, None
+        if self._mask:
+            text, begun = self._mask.split(text)
+            if begun:
+                self._begun[self._cell, self._name] = begun, time.monotonic() + _HOLD_FOR
+            self.due = min((when for _, when in self._begun.values()), default=None)
+        if text:
+            self._write(self._cell, self._name, text)
 
-    def _write(self, text):
-        state = self._cells.get(self._cell)
+    def _write(self, cell, name, text):
+        state = self._cells.get(cell)
         if state is None:
-            state = self._cells[self._cell] = _CellText(self._half)
+            state = self._cells[cell] = _CellText(self._half)
         head, rest = state.split(text)
         if head:
             state.head.append(head)
-            self._lines(self._cell, self._name, head)
+            self._lines(cell, name, head)
         if rest:
-            state.keep(self._name, rest, self._overflow(self._cell))
+            state.keep(name, rest, self._overflow(cell))
 
     def close(self, cell):
         """Write the tail of a cell's text, with the mark of what was left out. Late text counts as tail again."""
