@@ -8,17 +8,20 @@ import (
 	"github.com/nes-run/nes"
 	"github.com/nes-run/nes/internal/allowance"
 	"github.com/nes-run/nes/internal/config"
+	"github.com/nes-run/nes/internal/credential"
 )
 
 // offer is what this server can do for a run: the names that its administrator chose, and what its backend can and cannot do.
 type offer struct {
 	runtimes, profiles []string
 	pods               bool
+	credentials        bool // parameters that look like credentials are taken
 	allowances         map[string]allowance.Profile // by name; "" is for runs that name none
 }
 
 func (a *App) offer() offer {
 	o := offer{pods: a.o.Config.Backend == config.Kubernetes, allowances: map[string]allowance.Profile{"": {}}}
+	o.credentials = a.o.Config.Site.CredentialParameters == config.AllowCredentials
 	for _, r := range a.o.Config.Site.Runtimes {
 		o.runtimes = append(o.runtimes, r.Name)
 	}
@@ -50,6 +53,9 @@ func (o offer) refuse(spec *nes.Spec) []nes.Problem {
 		o.refusePod(&r, spec)
 	} else {
 		refuseProcess(&r, spec)
+	}
+	if !o.credentials {
+		r = append(r, credential.Refuse(spec.Parameters)...)
 	}
 	if profile, ok := o.allowances[spec.Profile]; ok { // else it is said already
 		r = append(r, profile.RefuseSecrets(spec.Secrets, o.pods)...)

@@ -108,6 +108,21 @@ func TestSecretsAreThoseOfTheProfile(t *testing.T) {
 	}
 }
 
+// TestParametersThatLookLikeCredentials are refused, and the answer does not repeat them, unless the administrator says otherwise.
+func TestParametersThatLookLikeCredentials(t *testing.T) {
+	t.Parallel()
+	const body = `{` + someNotebook + `,"parameters":{"db_password":"hunter2","max_tokens":"5","key":"AKIAIOSFODNN7EXAMPLE"}}`
+	status, _, told := post(t, offering(t).URL()+"/v1/runs", body)
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Len(t, told, 2)
+	require.Contains(t, told["parameters.db_password"], "secrets: {VARIABLE: {ref: ...}}")
+	require.Contains(t, told["parameters.key"], "an AWS access key")
+	require.NotContains(t, told["parameters.db_password"]+told["parameters.key"], "hunter2")
+	allowing := start(t, app.Options{Passive: true, Config: configure(t, func(c *config.Config) { c.Site.CredentialParameters = config.AllowCredentials })})
+	status, _, told = post(t, allowing.URL()+"/v1/runs", body)
+	require.Equal(t, http.StatusCreated, status, told)
+}
+
 func TestWhatAsksForNothingIsTaken(t *testing.T) {
 	t.Parallel()
 	a := offering(t)

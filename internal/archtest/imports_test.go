@@ -23,7 +23,7 @@ var layers = []struct {
 	{"ports and formats", []string{
 		"storage", "runner/journal", "runner/agentapi", "internal/jsonspan", "internal/nbformat", "internal/service", "internal/redact", "internal/strictjson",
 		"internal/parameters", "internal/bundle", "internal/fault", "internal/nearest", "viewer/notebook", "viewer/web", "viewer/words", "viewer/diff", "api/problem", "internal/access", "runner/driver", "internal/worktree",
-		"internal/allowance",
+		"internal/allowance", "internal/credential",
 	}},
 	{"engines", []string{
 		"gitsource", "internal/intake", "internal/reindex", "internal/ledger", "runner", "runner/reduce", "runner/executor",

@@ -148,6 +148,8 @@ func TestSiteErrors(t *testing.T) {
 		{"two defaults", "runtimes:\n - {name: a, python: /x, default: true}\n - {name: b, python: /y, default: true}\n", "only one may be the default"},
 		{"source with an address", "sources:\n - {host: https://github.com, token: x}\n", "sources[0]: host must be a name such as github.com"},
 		{"source without credential", "sources:\n - {host: github.com}\n", "sources[0]: exactly one of token, token_file and ssh_key"},
+		{"credential parameters", "credential_parameters: perhaps\n", `credential_parameters: "perhaps" is neither refuse nor allow`},
+		{"secret of a profile", "profiles:\n - {name: a, secrets: {db: {env: A, file: /x}}}\n", "profiles[0]: secrets.db: exactly one of env, file and kubernetes"},
 		{"source with two", "sources:\n - {host: github.com, token: abc-secret, token_file: /x}\n", "sources[0]: exactly one of"},
 		{"key without hosts", "sources:\n - {host: github.com, ssh_key: /x}\n", "sources[0]: ssh_key and known_hosts belong together"},
 		{"user of SSH", "sources:\n - {host: github.com, ssh_key: /x, known_hosts: /y, username: git}\n", "username belongs to a token"},

@@ -27,6 +27,8 @@ type Site struct {
 	Timeout duration `yaml:"timeout"`
 	// Inputs are buckets beside NES's own that notebooks may be read from: gs://name, s3://name.
 	Inputs []string `yaml:"inputs"`
+	// CredentialParameters says what becomes of a request with a parameter that looks like a credential.
+	CredentialParameters CredentialParameters `yaml:"credential_parameters"`
 	// Original is for clients of the original service.
 	Original Original `yaml:"original"`
 }
@@ -131,6 +133,9 @@ func (s Site) validate() error {
 			add("profiles[%d]: %s", i, problem)
 		}
 		names[p.Name] = true
+	}
+	if !s.CredentialParameters.valid() {
+		add("credential_parameters: %q is neither refuse nor allow", s.CredentialParameters)
 	}
 	for i, c := range s.Sources {
 		for _, why := range c.validate() {
