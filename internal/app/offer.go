@@ -15,7 +15,7 @@ import (
 type offer struct {
 	runtimes, profiles []string
 	pods               bool
-	credentials        bool // parameters that look like credentials are taken
+	credentials        bool                         // parameters that look like credentials are taken
 	allowances         map[string]allowance.Profile // by name; "" is for runs that name none
 }
 

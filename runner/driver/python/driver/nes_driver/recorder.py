@@ -18,6 +18,7 @@ class Recorder:
     def __init__(self, journal, limits, side, mask=None):
         self._journal = journal
         self._mask = mask
+        self._body = self._without_secrets if mask else _body
         self._body_max = limits.get("body") or 1 << 20
         self.streams = Streams(journal, limits.get("cell_text") or 8 << 20, side, mask)
         self.on_word = lambda word, value: None
@@ -34,14 +35,11 @@ class Recorder:
             buffers = [base64.b64encode(self._mask.binary(b) if self._mask else b).decode() for b in m.buffers]
             self._write(m, cell, raw, **({"buffers": buffers} if buffers else {}))
 
-    def _body(self, raw):
-        """A part of a message, without secrets."""
+    def _without_secrets(self, raw):
+        """A part of a message as _body gives it."""
         raw, value = _body(raw)
-        if self._mask:
-            masked = self._mask.value(value)
-            if masked != value:
-                return encode(masked), masked
-        return raw, value
+        masked = self._mask.value(value)
+        return (raw, value) if masked == value else (encode(masked), masked)
 
     def masked(self, value):
         """A JSON value without secrets."""
