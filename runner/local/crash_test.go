@@ -95,7 +95,7 @@ func TestServerKilledAgainAndAgainLosesNoRun(t *testing.T) {
 	}
 }
 
-// flaky refuses the first launches, as a cluster may.
+// flaky loses the first launches, as a cluster may.
 type flaky struct {
 	runner.Backend
 	left atomic.Int32
@@ -103,7 +103,7 @@ type flaky struct {
 
 func (f *flaky) Launch(ctx context.Context, j runner.Job) error {
 	if f.left.Add(-1) >= 0 {
-		return nes.Fail(nes.ReasonAdmissionRejected, "refused")
+		return nes.Fail(nes.ReasonEvicted, "refused")
 	}
 	return f.Backend.Launch(ctx, j)
 }
@@ -128,7 +128,7 @@ func TestAttemptThatNeverStartedIsLaunchedAgain(t *testing.T) {
 			require.Equal(t, tt.attempts, run.Attempt)
 			attempts, err := s.ledger.Attempts(context.Background(), run.ID)
 			require.NoError(t, err)
-			require.Equal(t, nes.ReasonAdmissionRejected, attempts[0].Reason)
+			require.Equal(t, nes.ReasonEvicted, attempts[0].Reason)
 			texts, _ := s.executed(t, run)
 			require.Len(t, texts, 1, "there is a notebook in any case")
 		})
