@@ -16,6 +16,7 @@ import (
 	"github.com/nes-run/nes/api/client"
 	"github.com/nes-run/nes/internal/app"
 	"github.com/nes-run/nes/internal/config"
+	"github.com/nes-run/nes/internal/footprint"
 )
 
 // session is a command's way to a server: one elsewhere, the one that owns the data
@@ -55,7 +56,9 @@ func connect(ctx context.Context, s streams, n need) (*session, error) {
 	ses.start = func(ctx context.Context, l *app.Lock) (*app.App, error) {
 		debug.SetGCPercent(leanGC)
 		a := app.New(app.Options{Config: c, Log: quiet(c, s), Version: version(), Lock: l, Private: true, Passive: n == look})
-		return a, a.Start(ctx)
+		err := a.Start(ctx)
+		footprint.Shrink()
+		return a, err
 	}
 	lock, err := app.TryLock(c.DataDir)
 	switch {

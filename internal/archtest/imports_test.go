@@ -22,7 +22,7 @@ var layers = []struct {
 	{"domain", []string{""}},
 	{"ports and formats", []string{
 		"storage", "runner/journal", "runner/agentapi", "internal/jsonspan", "internal/nbformat", "internal/service", "internal/redact", "internal/strictjson",
-		"internal/parameters", "internal/bundle", "internal/fault", "internal/nearest", "viewer/notebook", "viewer/web", "viewer/words", "viewer/diff", "api/problem", "internal/access", "runner/driver", "internal/worktree",
+		"internal/parameters", "internal/bundle", "internal/fault", "internal/footprint", "internal/nearest", "viewer/notebook", "viewer/web", "viewer/words", "viewer/diff", "api/problem", "internal/access", "runner/driver", "internal/worktree",
 		"internal/allowance", "internal/credential",
 	}},
 	{"engines", []string{
