@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/nes-run/nes"
+	"github.com/nes-run/nes/internal/footprint"
 )
 
 // printer shows how far a run is: one line that is written over in a terminal, a line
@@ -79,6 +80,9 @@ func (p *printer) watch(ctx context.Context, ses *session, id nes.RunID) {
 			p.progress(e.Progress)
 		} else {
 			p.stage(e.Stage, e.Message)
+		}
+		if e.Stage == nes.StageExecuting && e.Progress == nil && ses.embedded() {
+			footprint.Shrink() // fetching and launching are over, and took other parts of the program
 		}
 	}
 }
