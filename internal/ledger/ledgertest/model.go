@@ -120,7 +120,7 @@ func anyFilter(rng *rand.Rand, all []nes.Run) (f ledger.Filter) {
 // lets is the filter, as plainly as it can be written.
 func lets(f ledger.Filter, r *nes.Run) bool {
 	has := func(text string) bool { return strings.Contains(strings.ToLower(text), strings.ToLower(f.Text)) }
-	text := f.Text == "" || has(r.Spec.InputURL) || has(r.Message)
+	text := f.Text == "" || has(r.Spec.InputURL) || has(r.Message) || has(r.Spec.Group)
 	for name, value := range r.Spec.Labels {
 		text = text || has(name) || has(value)
 	}
