@@ -284,11 +284,11 @@ func TestBundlesAreWhatGitChecksOut(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			repo := gitsourcetest.NewRepository(t, t.TempDir(), "a/random")
-			commit := repo.Commit("random", randomTree(rand.New(rand.NewPCG(seed, 9))))
+			repo.Commit("random", randomTree(rand.New(rand.NewPCG(seed, 9))))
 			repo.Git("update-index", "--chmod=+x", "always.sh")
 			repo.Git("commit", "--quiet", "--message", "executable")
 			repo.Git("push", "--quiet", "origin", "HEAD")
-			commit = repo.Head()
+			commit := repo.Head()
 			opened, err := git.PlainOpen(repo.Bare)
 			require.NoError(t, err)
 			found, err := findCommit(opened.Storer, commit)

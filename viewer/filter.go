@@ -16,9 +16,6 @@ import (
 // filterNames are the parts of a list's address that choose runs, in the order in which they are shown.
 var filterNames = []string{"q", "status", "reason", "notebook", "repository", "owner", "group", "label", "parameter", "since", "until"}
 
-// several of a filter may be given.
-func several(name string) bool { return name == "label" || name == "parameter" }
-
 // filterOf reads what a list is to show. An address that asks for what cannot be is named as such.
 func (v *viewer) filterOf(r *http.Request) (nes.RunFilter, error) {
 	q := r.URL.Query()

@@ -108,7 +108,15 @@ func TestLiftingIsLinear(t *testing.T) { //nolint:paralleltest
 	for _, piece := range []string{"$", "$$ ", "`", "`` ", "`a``b", "{", "$ {$ ", `\begin{a}`, `\begin{`, "\n\n$", "~~~", "```\n", `\\(`, "$a{b$ \n\n", "\\`", " \n"} {
 		short, long := strings.Repeat(piece, 1<<14/len(piece)), strings.Repeat(piece, 1<<17/len(piece))
 		linear := func() bool { return best(long) < 24*best(short)+20*time.Millisecond }
-		require.True(t, linear() || linear() || linear() || linear(), "eight times %q took more than 24 times as long", piece)
+		linearOnce := func() bool { // a busy machine may spoil a look or two
+			for range 4 {
+				if linear() {
+					return true
+				}
+			}
+			return false
+		}
+		require.True(t, linearOnce(), "eight times %q took more than 24 times as long", piece)
 	}
 }
 
