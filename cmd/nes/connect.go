@@ -40,7 +40,7 @@ const (
 
 // leanGC trades processor time, of which a server for one run needs little, for memory: the
 // notebook on the same machine needs it more.
-const leanGC = 20
+const leanGC = 10
 
 // connect finds or makes a server.
 func connect(ctx context.Context, s streams, n need) (*session, error) {

@@ -66,12 +66,16 @@ func (p *printer) draw() {
 	fmt.Fprint(p.w, "\r\x1b[K"+cutTo(p.line+"  "+clock(time.Since(p.started)), width-1))
 }
 
+// shrinkPace is how often at most memory is given back while a notebook runs in this process.
+const shrinkPace = 200 * time.Millisecond
+
 // watch follows the run's events until ctx ends.
 func (p *printer) watch(ctx context.Context, ses *session, id nes.RunID) {
 	if p.terminal {
 		stop := p.tick(ctx)
 		defer stop()
 	}
+	var shrunk time.Time
 	for e, err := range ses.Events(ctx, id, 0) {
 		if err != nil {
 			return // the wait beside says what is wrong
@@ -81,8 +85,9 @@ func (p *printer) watch(ctx context.Context, ses *session, id nes.RunID) {
 		} else {
 			p.stage(e.Stage, e.Message)
 		}
-		if e.Stage == nes.StageExecuting && e.Progress == nil && ses.embedded() {
-			footprint.Shrink() // fetching and launching are over, and took other parts of the program
+		if ses.embedded() && time.Since(shrunk) > shrinkPace {
+			footprint.Shrink() // what fetching and launching needed is not needed any more
+			shrunk = time.Now()
 		}
 	}
 }

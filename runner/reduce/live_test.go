@@ -237,6 +237,8 @@ func TestTheReducerEqualsPapermill(t *testing.T) {
 				got := normal(t, written(t, state, d, reduce.Stamp{}), s.ids)
 				require.Zero(t, state.Ignored())
 				forgiveCleanExit(want)
+				forgiveStreams(want)
+				forgiveStreams(got)
 				require.Equal(t, pretty(t, want), pretty(t, got))
 				if *update {
 					record(t, s, v, string(input), lines, pretty(t, want))

@@ -166,3 +166,50 @@ func pretty(t testing.TB, v any) string {
 	require.NoError(t, err)
 	return string(raw) + "\n"
 }
+
+// forgiveStreams puts stdout before stderr where one follows the other: ipykernel flushes them by timers of their own, so
+// which of two neighbours comes first differs from one execution to the next. What each of them says stays as it is.
+func forgiveStreams(nb any) {
+	for _, c := range nb.(map[string]any)["cells"].([]any) {
+		outputs, ok := c.(map[string]any)["outputs"].([]any)
+		if !ok {
+			continue
+		}
+		name := func(o any) string { text, _ := o.(map[string]any)["name"].(string); return text }
+		var calm []any
+		for len(outputs) > 0 {
+			n := slices.IndexFunc(outputs, func(o any) bool { return o.(map[string]any)["output_type"] != "stream" })
+			switch n {
+			case 0:
+				n = 1
+			case -1:
+				n = len(outputs)
+				fallthrough
+			default:
+				slices.SortStableFunc(outputs[:n], func(a, b any) int { return strings.Compare(name(b), name(a)) })
+			}
+			calm, outputs = append(calm, outputs[:n]...), outputs[n:]
+		}
+		if len(calm) > 0 {
+			c.(map[string]any)["outputs"] = normalOutputs(calm)
+		}
+	}
+}
+
+func TestForgiveStreams(t *testing.T) {
+	t.Parallel()
+	nb := func(outputs string) any {
+		var v any
+		require.NoError(t, json.Unmarshal([]byte(`{"cells": [{"cell_type": "markdown"}, {"outputs": [`+outputs+`]}]}`), &v))
+		forgiveStreams(v)
+		return v
+	}
+	stream := func(name, text string) string {
+		return `{"output_type": "stream", "name": "` + name + `", "text": "` + text + `"}`
+	}
+	out, errs, other := stream("stdout", "a"), stream("stderr", "b"), `{"output_type": "display_data", "data": {}}`
+	require.Equal(t, nb(out+","+errs), nb(errs+","+out))
+	require.Equal(t, nb(stream("stdout", "aa")+","+errs), nb(out+","+errs+","+out), "what a flush cut in two is one")
+	require.NotEqual(t, nb(out+","+other+","+errs), nb(errs+","+other+","+out), "a display between them has its place")
+	require.NotEqual(t, nb(stream("stdout", "ab")), nb(out+","+errs))
+}
