@@ -17,9 +17,9 @@ if [ ! -e "$venv/.ready" ]; then
 		[ -x "$cache/uv/bin/uv" ] || { "$python" -m venv "$cache/uv" && "$cache/uv/bin/python" -m pip install --quiet --disable-pip-version-check uv==0.13.9; } >&2
 		rm -rf "$venv"
 		"$cache/uv/bin/uv" venv --quiet --python "$(command -v "$python")" "$venv" >&2
-		"$cache/uv/bin/uv" pip install --quiet --python "$venv/bin/python" --requirement "$pins" >&2
+		"$cache/uv/bin/uv" pip install --system-certs --quiet --python "$venv/bin/python" --requirement "$pins" >&2
 		# The provider as it stands in the tree; the original's environment is left as it was published.
-		[ "$name" = original ] || "$cache/uv/bin/uv" pip install --quiet --python "$venv/bin/python" --no-deps --editable "$here" >&2
+		[ "$name" = original ] || "$cache/uv/bin/uv" pip install --system-certs --quiet --python "$venv/bin/python" --no-deps --editable "$here" >&2
 		touch "$venv/.ready"
 	fi
 fi
