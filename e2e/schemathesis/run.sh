@@ -15,6 +15,8 @@ token=$(head -c 32 /dev/urandom | sha256sum | cut -d ' ' -f 1)
 server=
 stop() {
 	[ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" || true; }
+	# Notebooks outlive their server, as they should; these are not wanted any more.
+	pkill -f "nes-agent .*$work/data/" || true
 	rm -rf "$work"
 }
 trap stop EXIT
