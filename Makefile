@@ -27,7 +27,7 @@ $(VENV)/.ready: deploy/runtime/requirements.txt
 runtime: $(VENV)/.ready ## prepare the reference notebook runtime in .venv
 
 .PHONY: test
-test: build runtime ## run every test, with the race detector
+test: build runtime ## run every Go test, with the race detector
 	go test -race -timeout 30m ./...
 
 .PHONY: e2e
