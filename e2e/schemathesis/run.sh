@@ -16,7 +16,7 @@ server=
 stop() {
 	[ -z "$server" ] || { kill "$server" 2>/dev/null && wait "$server" || true; }
 	# Notebooks outlive their server, as they should; these are not wanted any more.
-	pkill -f "nes-agent .*$work/data/" || true
+	pkill -KILL -f "nes-agent .*$work/data/" || true
 	rm -rf "$work"
 }
 trap stop EXIT
